@@ -1,0 +1,1 @@
+"""Discord messages in, generated replies out."""

@@ -1,0 +1,1 @@
+"""Chat logs in, a published bundle out."""
