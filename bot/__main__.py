@@ -1,0 +1,125 @@
+"""The command line: `chinwag run` connects to Discord, `chinwag chat` talks in the terminal."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# discord.py, NumPy and the model are imported where they are used: --help and --version do without.
+from bot.settings import BotConfig
+
+logger = logging.getLogger("bot")  # also under `python -m bot`, where __name__ is "__main__"
+
+NO_TOKEN = """\
+No DISCORD_TOKEN, so here is a chat in the terminal. For Discord, make a bot at https://discord.com/developers/applications,
+copy its token (Bot, Reset Token) and put a line DISCORD_TOKEN=... into the file .env in this folder."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they would show local variables, and the token is one
+    help="A Discord bot that talks the way its own server talks.",
+)
+
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="The folder of trained models; else CHINWAG_MODELS, else ./models.", show_default=False
+    ),
+]
+Verbose = Annotated[bool, typer.Option("--verbose", help="Log details, tracebacks of start-up failures too.")]
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        typer.echo(f"chinwag {metadata.version('chinwag')}")
+    except metadata.PackageNotFoundError:
+        typer.echo("chinwag, run from its source without being installed")
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """A Discord bot that talks the way its own server talks."""
+
+
+@app.command()
+def run(models: Models = None, verbose: Verbose = False) -> None:
+    """Connect to Discord and answer mentions, replies and DMs; without a token, chat in the terminal.
+
+    The token comes from DISCORD_TOKEN, in the environment or in the file .env. Ctrl-C stops the bot.
+    """
+    config = _config(models)
+    if config.token is None:
+        typer.echo(NO_TOKEN, err=True)
+        _chat(config, seed=None, verbose=verbose)
+        return
+    import discord
+
+    from bot.startup import serve
+
+    discord.utils.setup_logging()
+    # Only our own loggers: discord.py's debug log holds every message it receives.
+    logging.getLogger("bot").setLevel(logging.DEBUG if verbose else logging.NOTSET)
+    with _plain_failures():
+        serve(config, config.token)
+
+
+@app.command()
+def chat(
+    models: Models = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Makes the replies repeatable.", show_default=False)] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Chat in the terminal. Piped text gets exactly one reply line for each of its lines."""
+    _chat(_config(models), seed=seed, verbose=verbose)
+
+
+def _config(models: Path | None) -> BotConfig:
+    config = BotConfig.load()
+    return config if models is None else replace(config, models=models)
+
+
+def _chat(config: BotConfig, *, seed: int | None, verbose: bool) -> None:
+    from bot import console
+    from bot.live_model import LiveModel
+
+    logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
+    with _plain_failures():
+        console.chat(LiveModel(config.models), seed=seed)
+
+
+@contextlib.contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Turn a known failure into one sentence and exit code 1."""
+    try:
+        yield
+    except Exception as error:
+        from bot.startup import explain
+
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        logger.debug("The start failed.", exc_info=True)
+        typer.echo(sentence, err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""Discord in, Discord out: which messages are answered, and how the answer is sent."""
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import discord
+import numpy as np
+
+from bot.history import gather_context, is_speech, known_target
+from bot.live_model import ReplyModel
+
+logger = logging.getLogger(__name__)
+
+FAILURE = "Sorry, I could not think of a reply. My log says why."
+MAX_LENGTH = 2000
+"""Discord's limit for a message."""
+
+PERMISSIONS = discord.Permissions(
+    view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
+)
+"""The least that the bot needs in a server."""
+
+_TYPING_PATIENCE = 2.0  # seconds; the indicator is not worth more
+_NETWORK_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
+
+
+class ChinwagClient(discord.Client):
+    """Answers mentions, replies to its own messages and direct messages with generated text."""
+
+    user: discord.ClientUser  # set once logged in, before any event
+
+    def __init__(
+        self,
+        model: ReplyModel,
+        *,
+        rng: np.random.Generator | None = None,
+        max_generations: int = 2,
+        guild_ready_timeout: float = 2.0,
+    ) -> None:
+        """Prepare a client; `start(token)` connects it.
+
+        Args:
+            model: turns a context into a reply.
+            rng: where the replies' randomness comes from.
+            max_generations: how many replies are generated at the same time; further ones wait.
+            guild_ready_timeout: seconds without another server that end the start.
+        """
+        super().__init__(
+            intents=discord.Intents(guilds=True, messages=True),
+            allowed_mentions=discord.AllowedMentions.none(),
+            guild_ready_timeout=guild_ready_timeout,
+        )
+        self._model = model
+        self._rng = rng if rng is not None else np.random.default_rng()
+        self._generating = asyncio.Semaphore(max_generations)
+        self._guard_parsers()
+
+    async def setup_hook(self) -> None:
+        """Ask for message content if the application may have it. Runs between the login and the gateway."""
+        flags = self.application_flags
+        if flags.gateway_message_content or flags.gateway_message_content_limited:
+            # discord.py takes intents in the constructor only, but the flags are not known before the login.
+            self._connection._intents.message_content = True
+        else:
+            logger.info("Message Content is not granted: only mentions, replies to them and DMs can be read.")
+
+    async def on_ready(self) -> None:
+        """Say that the bot is there, and how to add it to a server."""
+        invite = discord.utils.oauth_url(self.application_id or self.user.id, permissions=PERMISSIONS)
+        servers = "1 server" if len(self.guilds) == 1 else f"{len(self.guilds)} servers"
+        print(f"{self.user} is ready on {servers}. Add it to another one: {invite}", flush=True)
+
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer the message if it is for the bot."""
+        if message.author.id == self.user.id or not is_speech(message, self.user.id):
+            return
+        if not self._is_addressed(message):
+            return
+        async with _typing(message.channel):
+            answer = await self._compose(message)
+        await _send(message, answer)
+
+    def _is_addressed(self, message: discord.Message) -> bool:
+        # `user.mentioned_in(message)` is no use here: it is true for @everyone.
+        if message.guild is None or self.user in message.mentions:
+            return True
+        target = known_target(message)
+        if target is None or target.author.id != self.user.id:
+            return False
+        # A reply with its ping switched off. Discord hides its text unless Message Content is granted.
+        return bool(message.content) or self.intents.message_content
+
+    async def _compose(self, message: discord.Message) -> str:
+        readable = message.guild is None or self.intents.message_content
+        try:
+            turns = await gather_context(message, self.user.id, recent=readable)
+            async with self._generating:
+                # A generator of its own for each reply: NumPy's are not safe to share between threads.
+                reply = await asyncio.to_thread(self._model.reply, turns, self._rng.spawn(1)[0])
+        except Exception:
+            logger.exception("No reply to message %s.", message.id)
+            return FAILURE
+        return shorten(reply)
+
+    def _guard_parsers(self) -> None:
+        # discord.py stops altogether at an event that it cannot read; other servers than Discord's send such.
+        # READY is left alone: without it there is nothing to go on with.
+        parsers = self._connection.parsers
+        for name, parse in parsers.items():
+            if name != "READY":
+                parsers[name] = _guarded(name, parse)
+
+
+def shorten(text: str, limit: int = MAX_LENGTH) -> str:
+    """The text, or as many of its words as fit into `limit` characters."""
+    if len(text) <= limit:
+        return text
+    words = re.match(rf".{{1,{limit}}}(?!\S)", text, re.DOTALL)
+    return (words[0].rstrip() if words else "") or text[:limit]
+
+
+@contextlib.asynccontextmanager
+async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
+    """Show the typing indicator, as far as that works without keeping the reply waiting."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(_TYPING_PATIENCE):
+                await stack.enter_async_context(channel.typing())
+        except _NETWORK_ERRORS as error:
+            logger.info("No typing indicator: %s.", type(error).__name__)
+        yield
+
+
+async def _send(message: discord.Message, answer: str) -> None:
+    try:
+        await message.reply(answer, mention_author=False)
+    except discord.HTTPException as error:  # deleted meanwhile, or no permission
+        logger.warning("Could not answer message %s: HTTP %s, code %s.", message.id, error.status, error.code)
+    except _NETWORK_ERRORS as error:
+        logger.warning("Could not answer message %s: %s.", message.id, type(error).__name__)
+
+
+def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
+    def guarded(data: Any) -> None:
+        try:
+            parse(data)
+        except Exception:
+            logger.exception("Skipped a %s event that cannot be read.", name)
+
+    return guarded

@@ -1,0 +1,51 @@
+"""What the admin sets, from the environment and a `.env` file, as one typed object."""
+
+import codecs
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+
+@dataclass(frozen=True)
+class BotConfig:
+    """The settings of one bot process.
+
+    Attributes:
+        token: the bot's secret, or None to chat in the terminal (DISCORD_TOKEN).
+        models: the folder of trained models; without it the shipped one answers (CHINWAG_MODELS).
+        api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
+    """
+
+    token: str | None = field(default=None, repr=False)
+    models: Path = Path("models")
+    api_base: str | None = None
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str] = os.environ, directory: Path = Path()) -> "BotConfig":
+        """Read the environment and `directory/.env`; a variable of the real environment wins, even an empty one."""
+        values = {**_read_env_file(directory / ".env"), **environ}
+        return cls(
+            token=_bare(values.get("DISCORD_TOKEN")),
+            models=Path(_bare(values.get("CHINWAG_MODELS")) or cls.models),
+            api_base=_bare(values.get("CHINWAG_API_BASE")),
+        )
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    raw = path.read_bytes()
+    # PowerShell's `>` writes UTF-16, and Notepad may put a mark in front of UTF-8.
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = raw.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
+    pairs = dotenv_values(stream=io.StringIO(text), interpolate=False)
+    return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _bare(value: str | None) -> str | None:
+    """The value without the spaces and quotes that come along when it is pasted; None if nothing is left."""
+    return (value or "").strip(" \t\r\n\"'") or None

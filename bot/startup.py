@@ -1,0 +1,82 @@
+"""From a token to a running client and to its end, and what to say when that fails."""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+import aiohttp
+import discord
+import yarl
+
+from bot.client import ChinwagClient
+from bot.live_model import LiveModel
+from bot.settings import BotConfig
+from model.bundle import ModelFormatError
+
+logger = logging.getLogger(__name__)
+
+DEVELOPER_PORTAL = "https://discord.com/developers/applications"
+
+
+class ApiBaseError(Exception):
+    """CHINWAG_API_BASE names no Discord-compatible server."""
+
+
+def serve(config: BotConfig, token: str) -> None:
+    """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # two warnings about voice, which is not used
+    model = LiveModel(config.models)
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        asyncio.run(_connect(model, token, config.api_base))
+
+
+async def use_api_base(base: str) -> None:
+    """Point discord.py at another server, such as "https://chat.example/api/v10". Holds for the whole process.
+
+    Raises:
+        ApiBaseError: no server answers there as Discord does.
+    """
+    base = base.rstrip("/")
+    try:
+        async with aiohttp.ClientSession() as session, session.get(f"{base}/gateway") as response:
+            response.raise_for_status()
+            gateway = yarl.URL((await response.json(content_type=None))["url"])
+    except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
+        raise ApiBaseError(base) from error
+    discord.http.Route.BASE = base
+    discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = gateway
+
+
+def explain(error: Exception) -> str | None:
+    """One plain sentence with the remedy for a failure that is no fault of the program, else None."""
+    match error:
+        case ModelFormatError():
+            return str(error)
+        case ApiBaseError():
+            return f"No Discord-compatible server answers at CHINWAG_API_BASE={error}; check the address, or unset it."
+        case discord.LoginFailure() | discord.ConnectionClosed(code=4004):
+            return f"Discord does not accept the token; copy a new one from {DEVELOPER_PORTAL} (Bot, Reset Token)."
+        case discord.PrivilegedIntentsRequired() | discord.ConnectionClosed(code=4014):
+            return (
+                "Discord refuses Message Content; switch the Message Content Intent off and on again at "
+                f"{DEVELOPER_PORTAL} (Bot, Privileged Gateway Intents)."
+            )
+        case discord.ConnectionClosed():
+            return f"Discord closed the connection for good (code {error.code}); update Chinwag and try again."
+        case discord.HTTPException():
+            return f"Discord answered with an error (HTTP {error.status}); try again in a few minutes."
+        case aiohttp.ClientError() | TimeoutError() | ConnectionResetError():
+            return "Discord cannot be reached; check the network connection and try again."
+    return None
+
+
+async def _connect(model: LiveModel, token: str, api_base: str | None) -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        with contextlib.suppress(NotImplementedError):  # Windows has no such signal to handle
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if api_base is not None:
+        await use_api_base(api_base)
+    async with ChinwagClient(model) as client:
+        await client.start(token)

@@ -1,0 +1,148 @@
+"""Clean text and marked turns in, token ids out, and back (SentencePiece; Kudo & Richardson, 2018)."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import sentencepiece
+
+from model.dialogue import Marker
+
+PAD, UNKNOWN, START, END = range(4)
+LINE = "<line>"
+CONTROL_SYMBOLS = (*(str(marker) for marker in Marker), LINE)
+"""Tokens after `END`, in the order of their ids. As control symbols they cannot be spelled by anybody's text."""
+
+
+class TokenizerError(Exception):
+    """The text is too little to learn a vocabulary from, or a tokenizer file cannot be read."""
+
+
+class Tokenizer:
+    """A trained SentencePiece model with the markers of the text contract."""
+
+    def __init__(self, model: bytes) -> None:
+        """Load a serialised SentencePiece model.
+
+        Raises:
+            TokenizerError: the bytes are no SentencePiece model, or not one with our markers.
+        """
+        self._model = model
+        try:
+            self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except Exception as error:  # SentencePiece raises RuntimeError, OSError or its own
+            raise TokenizerError("the tokenizer file is damaged") from error
+        ids = [self._pieces.piece_to_id(symbol) for symbol in CONTROL_SYMBOLS]
+        if self._pieces.pad_id() != PAD or ids != list(range(END + 1, END + 1 + len(ids))):
+            raise TokenizerError("the tokenizer file does not have Chinwag's markers")
+        self._marker_ids = dict(zip(Marker, ids, strict=False))
+        self._line_id = ids[-1]
+
+    @classmethod
+    def train(cls, texts: Iterable[str], *, vocabulary_size: int = 8192, max_bytes: int = 64 << 20) -> "Tokenizer":
+        """Learn a BPE vocabulary with byte fallback, so that any text can be written.
+
+        Args:
+            texts: clean texts.
+            vocabulary_size: an upper bound; small corpora get fewer tokens.
+            max_bytes: texts after this many bytes are not looked at.
+
+        Raises:
+            TokenizerError: there is no text.
+        """
+        lines = list(_bounded(texts, max_bytes))
+        if not lines:
+            raise TokenizerError("there is no text to learn a vocabulary from")
+        try:
+            return cls(_train_pieces(lines, vocabulary_size))
+        except RuntimeError as error:  # what SentencePiece raises for everything
+            raise TokenizerError(f"the vocabulary could not be learned: {error}") from error
+
+    @classmethod
+    def load(cls, path: Path) -> "Tokenizer":
+        """Read a tokenizer file.
+
+        Raises:
+            TokenizerError: it is damaged.
+            OSError: it cannot be read.
+        """
+        return cls(path.read_bytes())
+
+    def to_bytes(self) -> bytes:
+        """The serialised SentencePiece model."""
+        return self._model
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of token ids, special ones included."""
+        return int(self._pieces.get_piece_size())
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of clean text, without start and end."""
+        ids: list[int] = []
+        for number, line in enumerate(text.split("\n")):
+            if number:
+                ids.append(self._line_id)
+            ids.extend(self._pieces.encode(line))  # not the whole list at once: that starts threads
+        return ids
+
+    def encode_context(self, turns: Sequence[tuple[Marker, str]], max_tokens: int) -> list[int]:
+        """Token ids of marked turns, oldest first, each behind its marker.
+
+        The newest `max_tokens` - the oldest turns go first, then the beginning of the last one. Never empty:
+        a context without turns is a lone end token.
+        """
+        pieces: list[list[int]] = []
+        room = max_tokens
+        for marker, text in reversed(turns):
+            ids = self.encode(text)[-max(room - 1, 0) :] if not pieces else self.encode(text)
+            if len(ids) + 1 > room:
+                break
+            pieces.append([self._marker_ids[marker], *ids])
+            room -= len(ids) + 1
+        return [token for piece in reversed(pieces) for token in piece] or [END]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of token ids up to the first end token. Markers and padding are silent."""
+        lines: list[list[int]] = [[]]
+        for token in ids:
+            if token == END:
+                break
+            if token == self._line_id:
+                lines.append([])
+            else:
+                lines[-1].append(int(token))
+        return "\n".join(filter(None, (self._pieces.decode(line) for line in lines)))
+
+
+def _bounded(texts: Iterable[str], max_bytes: int) -> Iterator[str]:
+    for text in texts:
+        for line in text.split("\n"):
+            max_bytes -= len(line.encode())
+            if max_bytes < 0:
+                return
+            if line:
+                yield line
+
+
+def _train_pieces(lines: list[str], vocabulary_size: int) -> bytes:
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=vocabulary_size,
+        hard_vocab_limit=False,  # a small corpus gets as many tokens as it can fill
+        pad_id=PAD,
+        unk_id=UNKNOWN,
+        bos_id=START,
+        eos_id=END,
+        control_symbols=list(CONTROL_SYMBOLS),
+        byte_fallback=True,
+        normalization_rule_name="identity",  # clean_text has normalised: text comes back as it went in
+        character_coverage=0.9995,
+        max_sentence_length=16_384,
+        num_threads=1,  # the same vocabulary whatever the machine
+        minloglevel=2,
+    )
+    return model.getvalue()

@@ -1,0 +1,88 @@
+"""What people in a server see, in simcord's model of Discord, with its permissions and its hidden text."""
+
+import discord
+import numpy as np
+import pytest
+import simcord
+
+from bot.client import FAILURE, ChinwagClient
+from tests.bot.scripted_model import ScriptedModel
+
+
+@pytest.fixture
+def simcord_bot(model: ScriptedModel) -> ChinwagClient:
+    return ChinwagClient(model, rng=np.random.default_rng(1))
+
+
+class Place:
+    """A channel with two people in it."""
+
+    def __init__(self, env: simcord.Env) -> None:
+        guild = env.create_guild()
+        self.guild = guild
+        self.channel = guild.create_text_channel("general")
+        self.alice = guild.add_member(env.create_user("alice"))
+        self.bob = guild.add_member(env.create_user("bob"))
+        self.mention = env.bot.user.mention
+
+
+@pytest.fixture
+def place(simcord_env: simcord.Env) -> Place:
+    return Place(simcord_env)
+
+
+def last(place: Place) -> discord.Message:
+    message = place.channel.last_message
+    assert message is not None
+    return message
+
+
+async def test_a_conversation_by_replies(place: Place, model: ScriptedModel) -> None:
+    await place.alice.send(place.channel, f"{place.mention} cats or dogs?")
+    model.answer = "because"
+    await place.bob.send(place.channel, "why?", reply_to=last(place))
+    assert last(place).content == "because"
+    alice, bob = str(place.alice.id), str(place.bob.id)
+    assert model.contexts[-1] == [(alice, "cats or dogs?"), ("me", "sure"), (bob, "why?")]
+
+
+async def test_a_reply_pings_nobody(place: Place, model: ScriptedModel) -> None:
+    model.answer = "@everyone"
+    await place.alice.send(place.channel, f"{place.mention} hello")
+    assert not last(place).mention_everyone
+    assert last(place).mentions == []  # not even the one who is answered
+
+
+async def test_talk_of_others_is_left_alone(place: Place, model: ScriptedModel) -> None:
+    await place.alice.send(place.channel, "hello bob")
+    await place.bob.send(place.channel, f"hello {place.alice.mention}")
+    assert model.contexts == []
+
+
+async def test_a_direct_message(simcord_env: simcord.Env, model: ScriptedModel) -> None:
+    carol = simcord_env.create_user("carol")
+    await carol.send_dm("hello")
+    assert [message.content for message in carol.dm_channel.history()] == ["hello", "sure"]
+
+
+async def test_a_channel_where_it_may_not_speak(place: Place, simcord_env: simcord.Env, model: ScriptedModel) -> None:
+    silent = discord.PermissionOverwrite(send_messages=False)
+    talk = discord.PermissionOverwrite(send_messages=True)
+    hall = place.guild.create_text_channel("hall", overwrites={place.guild.default_role: silent, place.alice: talk})
+    await place.alice.send(hall, f"{place.mention} hello")
+    assert [message.content for message in hall.history()] == [f"{place.mention} hello"]
+    assert simcord_env.errors == []
+
+
+async def test_a_failure_is_told(place: Place, model: ScriptedModel) -> None:
+    model.answer = RuntimeError("the net is torn")
+    await place.alice.send(place.channel, f"{place.mention} hello")
+    assert last(place).content == FAILURE
+
+
+async def test_deleted_messages_are_no_context(place: Place, model: ScriptedModel) -> None:
+    question = await place.alice.send(place.channel, f"{place.mention} cats or dogs?")
+    answer = last(place)
+    await place.alice.delete(question)
+    await place.bob.send(place.channel, "why?", reply_to=answer)
+    assert model.contexts[-1] == [("me", "sure"), (str(place.bob.id), "why?")]

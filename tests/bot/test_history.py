@@ -1,0 +1,88 @@
+"""Messages become turns: no Discord needed, only things shaped like its messages."""
+
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import discord
+import pytest
+
+from bot.history import is_speech, known_target, to_context, unbroken
+from bot.live_model import MAX_TURNS
+from model.dialogue import ME, Turn
+
+BOT, ALICE, BOB = 1, 2, 3
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def message(author: int, content: str = "hi", *, minute: float = 0, robot: bool = False, **fields: Any) -> Any:
+    person = SimpleNamespace(id=author, bot=robot or author == BOT)
+    usual = {"type": discord.MessageType.default, "webhook_id": None, "reference": None}
+    when = NOON + timedelta(minutes=minute)
+    return SimpleNamespace(author=person, content=content, created_at=when, **{**usual, **fields})
+
+
+def test_speakers_are_ids_and_the_bot_is_me() -> None:
+    messages = [message(ALICE, "one"), message(BOT, "two"), message(BOB, "three")]
+    assert to_context(messages, BOT) == [Turn("2", "one"), Turn(ME, "two"), Turn("3", "three")]
+
+
+def test_text_is_cleaned() -> None:
+    assert to_context([message(ALICE, "<@1>  hello <:wave:5>\nhttps://x.org")], BOT) == [Turn("2", "hello :wave:")]
+
+
+def test_bursts_are_one_turn() -> None:
+    messages = [message(ALICE, "one"), message(ALICE, "two"), message(ALICE, "<@1>"), message(BOB, "three")]
+    assert to_context(messages, BOT) == [Turn("2", "one\ntwo"), Turn("3", "three")]
+
+
+def test_what_others_post_between_does_not_break_a_burst() -> None:
+    messages = [message(ALICE, "one"), message(9, "beep", robot=True), message(ALICE, "two")]
+    assert to_context(messages, BOT) == [Turn("2", "one\ntwo")]
+
+
+def test_the_newest_turns_are_kept() -> None:
+    messages = [message(ALICE + index % 2, str(index)) for index in range(MAX_TURNS + 3)]
+    turns = to_context(messages, BOT)
+    assert len(turns) == MAX_TURNS
+    assert turns[-1].text == str(MAX_TURNS + 2)
+
+
+@pytest.mark.parametrize(
+    ("said", "speech"),
+    [
+        (message(ALICE), True),
+        (message(ALICE, type=discord.MessageType.reply), True),
+        (message(BOT), True),
+        (message(BOT, type=discord.MessageType.chat_input_command), False),
+        (message(9, robot=True), False),
+        (message(ALICE, webhook_id=7), False),
+        (message(ALICE, type=discord.MessageType.new_member), False),
+        (message(ALICE, type=discord.MessageType.thread_starter_message), False),
+    ],
+)
+def test_only_people_and_the_bot_itself_speak(said: Any, speech: bool) -> None:
+    assert is_speech(said, BOT) is speech
+
+
+@pytest.mark.parametrize(
+    ("minutes", "kept"),
+    [([0], 1), ([0, 29, 58], 3), ([0, 30], 2), ([0, 31], 1), ([0, 10, 45, 50], 2)],
+)
+def test_a_long_pause_ends_a_conversation(minutes: list[int], kept: int) -> None:
+    messages = [message(ALICE, minute=minute) for minute in minutes]
+    assert unbroken(messages) == messages[-kept:]
+
+
+class TestKnownTarget:
+    def test_of_a_plain_message_is_none(self) -> None:
+        assert known_target(message(ALICE)) is None
+
+    def test_comes_from_the_cache(self) -> None:
+        target = message(BOT)
+        reference = SimpleNamespace(resolved=None, cached_message=target)
+        assert known_target(message(ALICE, type=discord.MessageType.reply, reference=reference)) is target
+
+    def test_of_a_forwarded_message_is_none(self) -> None:
+        reference = SimpleNamespace(resolved=None, cached_message=message(BOT))
+        assert known_target(message(ALICE, reference=reference)) is None

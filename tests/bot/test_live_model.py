@@ -1,0 +1,104 @@
+"""A newly trained model is taken by the running bot."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.live_model import LiveModel
+from model.bundle import ModelFormatError
+from tests.bot.conftest import Connect
+from tests.bot.scripted_model import ScriptedModel
+from tests.discord_server import DiscordServer
+
+
+class Shelf:
+    """A models folder of scripted models, each of which answers with its own name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.loaded: list[str] = []
+        self.broken: set[str] = set()
+
+    def publish(self, name: str) -> None:
+        (self.folder / name).mkdir(parents=True, exist_ok=True)
+        (self.folder / "current").write_text(name, encoding="utf-8")
+
+    def load(self, directory: Path) -> ScriptedModel:
+        self.loaded.append(directory.name)
+        if directory.name in self.broken:
+            raise ModelFormatError(f"{directory.name} is damaged; train again.")
+        return ScriptedModel(directory.name)
+
+    def open(self) -> LiveModel:
+        return LiveModel(self.folder, load=self.load)
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    shelf = Shelf(tmp_path / "models")
+    shelf.publish("first")
+    return shelf
+
+
+def ask(model: LiveModel) -> str:
+    return model.reply([], np.random.default_rng(1))
+
+
+def test_is_loaded_once(shelf: Shelf) -> None:
+    model = shelf.open()
+    assert [ask(model), ask(model)] == ["first", "first"]
+    assert shelf.loaded == ["first"]
+
+
+def test_takes_a_new_one(shelf: Shelf) -> None:
+    model = shelf.open()
+    shelf.publish("second")
+    assert [ask(model), ask(model)] == ["second", "second"]
+    assert shelf.loaded == ["first", "second"]
+
+
+def test_goes_back_to_an_old_one(shelf: Shelf) -> None:
+    model = shelf.open()
+    shelf.publish("second")
+    assert ask(model) == "second"
+    shelf.publish("first")
+    assert ask(model) == "first"
+
+
+def test_keeps_the_old_one_if_the_new_one_is_broken(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    model = shelf.open()
+    shelf.broken.add("second")
+    shelf.publish("second")
+    assert [ask(model), ask(model)] == ["first", "first"]
+    assert shelf.loaded == ["first", "second"]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    shelf.publish("third")
+    assert ask(model) == "third"
+
+
+def test_goes_back_to_the_old_one_after_a_broken_one(shelf: Shelf) -> None:
+    model = shelf.open()
+    shelf.broken.add("second")
+    shelf.publish("second")
+    assert ask(model) == "first"
+    shelf.publish("first")
+    assert ask(model) == "first"
+
+
+def test_needs_one_to_start_with(shelf: Shelf) -> None:
+    shelf.broken.add("first")
+    with pytest.raises(ModelFormatError, match="first is damaged"):
+        shelf.open()
+
+
+async def test_the_connected_bot_takes_a_new_one(shelf: Shelf, server: DiscordServer, connect: Connect) -> None:
+    alice = server.user("alice")
+    async with connect(shelf.open()):
+        for name in ("first", "second"):
+            shelf.publish(name)
+            await server.say(alice, f"{server.mention} hello")
+            await server.until(lambda name=name: name in [reply["content"] for reply in server.replies])
+    assert [reply["content"] for reply in server.replies] == ["first", "second"]
+    assert len(server.gateway.identified) == 1

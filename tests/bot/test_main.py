@@ -1,0 +1,203 @@
+"""The command line, as people run it: in this process where that will do, else as a process of its own."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bot.__main__ import app
+from model.bundle import ModelFormatError
+from tests.bot.scripted_model import ScriptedModel
+from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer
+
+ROOT = Path(__file__).parents[2]
+
+# The program itself, but for what it loads as a model.
+PROGRAM = """
+import sys, types
+from tests.bot.scripted_model import ScriptedModel
+loader = types.SimpleNamespace(load=lambda directory: ScriptedModel())
+sys.modules["model.chatbot"] = types.SimpleNamespace(ChatBot=loader)
+from bot.__main__ import main
+main()
+"""
+
+Run = Callable[..., Result]
+Start = Callable[..., AbstractAsyncContextManager[asyncio.subprocess.Process]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a models folder and no settings."""
+    (tmp_path / "models" / "first").mkdir(parents=True)
+    (tmp_path / "models" / "current").write_text("first", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("DISCORD_TOKEN", "CHINWAG_MODELS", "CHINWAG_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def loaded() -> list[Path]:
+    return []
+
+
+@pytest.fixture
+def run(folder: Path, loaded: list[Path], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def load(directory: Path) -> ScriptedModel:
+        loaded.append(directory)
+        if directory.name == "damaged":
+            raise ModelFormatError("The model is damaged; train again.")
+        return ScriptedModel()
+
+    chatbot = SimpleNamespace(ChatBot=SimpleNamespace(load=load))
+    monkeypatch.setitem(sys.modules, "model.chatbot", chatbot)
+    return lambda *arguments, **options: CliRunner().invoke(app, arguments, **options)
+
+
+def test_help_is_about_the_commands(run: Run) -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert "run" in result.stdout
+    assert "chat" in result.stdout
+    assert "completion" not in result.stdout
+
+
+def test_version(run: Run) -> None:
+    result = run("--version")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("chinwag")
+
+
+def test_chat_answers_each_line(run: Run) -> None:
+    result = run("chat", input="hello\n\nbye\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "sure\n" * 3, "")
+
+
+def test_run_without_a_token_says_so_and_chats(run: Run) -> None:
+    result = run("run", input="hello\n")
+    assert (result.exit_code, result.stdout) == (0, "sure\n")
+    where, how = result.stderr.splitlines()
+    assert "https://discord.com/developers/applications" in where
+    assert "DISCORD_TOKEN=" in how
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_models_come_from_the_option_first(run: Run, folder: Path, loaded: list[Path], command: str) -> None:
+    for models in ("mine", "other"):
+        (folder / models / f"of-{models}").mkdir(parents=True)
+        (folder / models / "current").write_text(f"of-{models}", encoding="utf-8")
+    (folder / ".env").write_text("CHINWAG_MODELS=other\n", encoding="utf-8")
+    run(command, input="")
+    run(command, "--models", "mine", input="")
+    assert [directory.name for directory in loaded] == ["of-other", "of-mine"]
+
+
+@pytest.mark.parametrize("token", ["", "a-token"])
+@pytest.mark.parametrize("current", ["damaged", "missing"])
+def test_a_bad_model_is_one_sentence(run: Run, folder: Path, token: str, current: str) -> None:
+    (folder / "models" / "damaged").mkdir()
+    (folder / "models" / "current").write_text(current, encoding="utf-8")
+    result = run("run", input="hello\n", env={"DISCORD_TOKEN": token})
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == (1 if token else 3)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.fixture
+async def start(folder: Path, server: DiscordServer) -> Start:
+    """Starts the program as a process that finds the test's server and a token."""
+
+    @asynccontextmanager
+    async def started(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        defaults = {"PYTHONPATH": path, "DISCORD_TOKEN": server.token, "CHINWAG_API_BASE": server.base}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", PROGRAM, *arguments),
+            env={**os.environ, **defaults, **environ},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    return started
+
+
+def last_line(text: bytes) -> str:
+    return text.decode().splitlines()[-1]
+
+
+async def test_a_bad_token_is_one_sentence(start: Start) -> None:
+    async with start("run", DISCORD_TOKEN="wrong") as process:
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert last_line(err).startswith("Discord does not accept the token; copy a new one from https://")
+    assert b"Traceback" not in err
+    assert b"wrong" not in err
+
+
+async def test_the_traceback_is_in_the_verbose_log(start: Start) -> None:
+    async with start("run", "--verbose", DISCORD_TOKEN="wrong") as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"Traceback" in err
+    assert b"LoginFailure" in err
+    assert b"wrong" not in err
+
+
+async def test_a_refused_intent_is_one_sentence(start: Start, server: DiscordServer) -> None:
+    server.application_flags, server.refuse_intents = MESSAGE_CONTENT_FLAG, True
+    async with start("run") as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert last_line(err).startswith("Discord refuses Message Content;")
+    assert b"Traceback" not in err
+
+
+async def test_an_unreachable_server_is_one_sentence(start: Start) -> None:
+    async with start("run", CHINWAG_API_BASE="http://127.0.0.1:1/api/v10") as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert last_line(err).startswith(
+        "No Discord-compatible server answers at CHINWAG_API_BASE=http://127.0.0.1:1/api/v10;"
+    )
+    assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+async def test_it_runs_until_a_signal(start: Start, server: DiscordServer, name: str) -> None:
+    async with start("run") as process:
+        assert process.stdout is not None
+        ready = await asyncio.wait_for(process.stdout.readline(), 10)
+        assert ready.startswith(b"chinwag is ready on 1 server. Add it to another one: https://discord.com/oauth2/")
+        await server.say(server.user("alice"), f"{server.mention} my secret")
+        await server.until(lambda: server.replies)
+        process.send_signal(signal.Signals[name])
+        out, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, out) == (0, b"")
+    assert b"Traceback" not in err
+    assert b"my secret" not in err
+    assert server.token.encode() not in err
+
+
+async def test_help_does_without_discord(folder: Path) -> None:
+    program = "import sys, bot.__main__; print(sorted({'discord', 'numpy', 'onnxruntime'} & set(sys.modules)))"
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    assert out.strip() == b"[]"

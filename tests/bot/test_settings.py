@@ -1,0 +1,56 @@
+"""The environment and the `.env` file become one typed object."""
+
+from pathlib import Path
+
+import pytest
+
+from bot.settings import BotConfig
+
+
+def load(directory: Path, text: str | bytes = "", **environ: str) -> BotConfig:
+    data = text.encode() if isinstance(text, str) else text
+    (directory / ".env").write_bytes(data)
+    return BotConfig.load(environ, directory)
+
+
+def test_defaults_need_no_file(tmp_path: Path) -> None:
+    assert BotConfig.load({}, tmp_path) == BotConfig(token=None, models=Path("models"), api_base=None)
+
+
+def test_environment_is_read(tmp_path: Path) -> None:
+    config = load(tmp_path, DISCORD_TOKEN="t", CHINWAG_MODELS="/srv/m", CHINWAG_API_BASE="http://x/api/v10")
+    assert config == BotConfig(token="t", models=Path("/srv/m"), api_base="http://x/api/v10")
+
+
+def test_file_is_read(tmp_path: Path) -> None:
+    config = load(tmp_path, "# a comment\nDISCORD_TOKEN=t\nexport CHINWAG_MODELS=m\n")
+    assert (config.token, config.models) == ("t", Path("m"))
+
+
+@pytest.mark.parametrize(("real", "token"), [("real", "real"), ("", None)])
+def test_environment_wins(tmp_path: Path, real: str, token: str | None) -> None:
+    assert load(tmp_path, "DISCORD_TOKEN=file", DISCORD_TOKEN=real).token == token
+
+
+@pytest.mark.parametrize("pasted", [" t ", '"t"', "'t'", ' "t" ', "t\r\n"])
+def test_pasted_token_is_bare(tmp_path: Path, pasted: str) -> None:
+    assert load(tmp_path, DISCORD_TOKEN=pasted).token == "t"
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", '""'])
+def test_empty_token_is_none(tmp_path: Path, nothing: str) -> None:
+    assert load(tmp_path, DISCORD_TOKEN=nothing).token is None
+    assert load(tmp_path, f"DISCORD_TOKEN={nothing}\n").token is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_file_as_windows_writes_it(tmp_path: Path, encoding: str) -> None:
+    assert load(tmp_path, "DISCORD_TOKEN=t\r\n".encode(encoding)).token == "t"
+
+
+def test_token_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert load(tmp_path, "DISCORD_TOKEN=a${HOME}b\n").token == "a${HOME}b"
+
+
+def test_token_is_not_shown(tmp_path: Path) -> None:
+    assert "secret" not in repr(load(tmp_path, DISCORD_TOKEN="secret"))

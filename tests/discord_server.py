@@ -1,0 +1,272 @@
+"""A Discord on loopback: REST and gateway on one real socket, as much as the bot's tests need.
+
+The fields of the payloads are those that discord.py reads. The text of messages is hidden from a bot without Message
+Content exactly where Discord hides it.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+from tests.discord_gateway import Gateway, Payload, snowflake
+
+API = "/api/v10"
+GATEWAY = "/gateway/"
+MESSAGE_CONTENT_FLAG = 1 << 19  # of the application: switched on by its owner, which will do below 100 servers
+REVIEWED_CONTENT_FLAG = 1 << 18  # of the application: granted by Discord
+DEFAULT, REPLY = 0, 19
+
+
+def user_payload(name: str, *, bot: bool = False) -> Payload:
+    """A user account."""
+    return {"id": snowflake(), "username": name, "discriminator": "0", "global_name": None, "avatar": None, "bot": bot}
+
+
+def _member_payload() -> Payload:
+    return {"roles": [], "joined_at": "2024-01-01T00:00:00+00:00", "deaf": False, "mute": False, "flags": 0}
+
+
+def _answer(data: Any = None, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    if data is None:
+        return web.Response(status=204)
+    # Exactly this type: with a charset behind it, discord.py does not parse the body.
+    body = json.dumps(data).encode()
+    return web.Response(body=body, status=status, headers={"Content-Type": "application/json", **(headers or {})})
+
+
+@dataclass(frozen=True)
+class Request:
+    """One REST call of the bot."""
+
+    method: str
+    path: str
+    body: Any
+
+
+@dataclass
+class Fault:
+    """An answer that replaces the real one, `times` times."""
+
+    method: str
+    path: str
+    status: int
+    body: Payload
+    headers: Mapping[str, str]
+    times: int
+
+
+class DiscordServer:
+    """One guild with one text channel, any number of users and DMs, and one bot account."""
+
+    def __init__(self, *, token: str = "test-token", message_content: bool = False) -> None:
+        self.token = token
+        self.application_flags = MESSAGE_CONTENT_FLAG if message_content else 0
+        self.bot = user_payload("chinwag", bot=True)
+        self.users: dict[str, Payload] = {self.bot["id"]: self.bot}
+        self.guild_id, self.channel_id = snowflake(), snowflake()
+        self.channels: dict[str, Payload] = {
+            self.channel_id: {"id": self.channel_id, "type": 0, "guild_id": self.guild_id, "name": "general"}
+            | {"position": 0, "permission_overwrites": [], "parent_id": None}
+        }
+        self.messages: dict[str, Payload] = {}
+        self.requests: list[Request] = []
+        self.refuse_intents = False
+        self.gateway = Gateway(self)
+        self._faults: list[Fault] = []
+
+    async def __aenter__(self) -> Self:
+        app = web.Application(middlewares=[self._middleware])
+        app.add_routes(
+            [
+                web.get(API + "/gateway", self._get_gateway),
+                web.get(API + "/users/@me", self._get_me),
+                web.get(API + "/oauth2/applications/@me", self._get_application),
+                web.post(API + "/channels/{channel}/typing", self._post_typing),
+                web.get(API + "/channels/{channel}/messages", self._get_messages),
+                web.post(API + "/channels/{channel}/messages", self._post_message),
+                web.get(API + "/channels/{channel}/messages/{message}", self._get_message),
+                web.get(GATEWAY, self.gateway.serve),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        host, port = self._runner.addresses[0][:2]
+        self.base, self.gateway_url = f"http://{host}:{port}{API}", f"ws://{host}:{port}{GATEWAY}"
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    # What a test does.
+
+    @property
+    def mention(self) -> str:
+        """The text that mentions the bot."""
+        return f"<@{self.bot['id']}>"
+
+    @property
+    def replies(self) -> list[Payload]:
+        """What the bot posted."""
+        return [request.body for request in self.calls("POST", "/messages")]
+
+    def calls(self, method: str, path: str) -> list[Request]:
+        """The bot's REST calls whose path contains `path`."""
+        return [request for request in self.requests if request.method == method and path in request.path]
+
+    def user(self, name: str, *, bot: bool = False) -> Payload:
+        """Make an account."""
+        user = user_payload(name, bot=bot)
+        self.users[user["id"]] = user
+        return user
+
+    def dm(self, user: Payload) -> str:
+        """The id of a new direct message channel with the bot."""
+        channel = snowflake()
+        self.channels[channel] = {"id": channel, "type": 1, "recipients": [user], "last_message_id": None}
+        return channel
+
+    def fail(
+        self,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        headers: Mapping[str, str] | None = None,
+        times: int = 1,
+        **body: Any,
+    ) -> None:
+        """Answer the next calls whose path contains `path` with an error."""
+        body = {"message": f"test {status}", "code": 0, **body}
+        self._faults.append(Fault(method, path, status, body, headers or {}, times))
+
+    def post(self, author: Payload, content: str, *, channel: str | None = None, **fields: Any) -> Payload:
+        """Put a message into a channel without telling the bot. `reply_to` is a message, `ping` its author."""
+        target, ping = fields.pop("reply_to", None), fields.pop("ping", True)
+        mentioned = [user for id, user in self.users.items() if f"<@{id}>" in content or f"<@!{id}>" in content]
+        message = {"id": snowflake(), "channel_id": channel or self.channel_id, "author": author, "content": content}
+        message |= {"type": DEFAULT, "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "flags": 0}
+        message |= {"mention_everyone": "@everyone" in content, "mention_roles": [], "attachments": [], "embeds": []}
+        if target is not None:
+            reference = {"type": 0, "message_id": target["id"], "channel_id": target["channel_id"]}
+            message |= {"type": REPLY, "message_reference": reference}
+            mentioned += [target["author"]] if ping and target["author"] not in mentioned else []
+        message |= {"mentions": mentioned, **fields}
+        self.messages[message["id"]] = message
+        return message
+
+    async def say(self, author: Payload, content: str, *, channel: str | None = None, **fields: Any) -> Payload:
+        """Post a message and tell the bot."""
+        message = self.post(author, content, channel=channel, **fields)
+        await self.announce(message)
+        return message
+
+    async def announce(self, message: Payload) -> None:
+        """Tell the bot of a message."""
+        place: Payload = {}
+        if guild_id := self.channels[message["channel_id"]].get("guild_id"):
+            place = {"guild_id": guild_id, "member": _member_payload()}  # in a DM these keys are absent
+        for session in self.gateway.sessions.values():
+            await session.send("MESSAGE_CREATE", {**self._shown(message, readable=session.reads_content), **place})
+
+    async def delete(self, message: Payload) -> None:
+        """Delete a message and tell the bot."""
+        del self.messages[message["id"]]
+        channel = self.channels[message["channel_id"]]
+        await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
+
+    async def until(self, condition: Callable[[], object], *, patience: float = 5.0) -> None:
+        """Wait for something to become true."""
+        async with asyncio.timeout(patience):
+            while not condition():  # noqa: ASYNC110 - the condition may be about the client, not only the server
+                await asyncio.sleep(0.002)
+
+    # What Discord knows.
+
+    @property
+    def content_granted(self) -> bool:
+        """Whether the application may ask for Message Content."""
+        return bool(self.application_flags & (MESSAGE_CONTENT_FLAG | REVIEWED_CONTENT_FLAG))
+
+    def _shown(self, message: Payload, *, readable: bool, nested: bool = True) -> Payload:
+        """The message as the bot may see it, with the one that it replies to."""
+        shown = dict(message)
+        private = self.channels[message["channel_id"]]["type"] == 1
+        if not (readable or private or message["author"] is self.bot or self.bot in message["mentions"]):
+            shown["content"] = ""
+        if nested and "message_reference" in message:
+            target = self.messages.get(message["message_reference"]["message_id"])
+            shown["referenced_message"] = target and self._shown(target, readable=readable, nested=False)
+        return shown
+
+    def guild_payload(self) -> Payload:
+        """The guild as GUILD_CREATE tells it."""
+        everyone = {"id": self.guild_id, "name": "@everyone", "permissions": str((1 << 53) - 1), "position": 0}
+        everyone["colors"] = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
+        channels = [channel for channel in self.channels.values() if channel["type"] == 0]
+        members = [{**_member_payload(), "user": self.bot}]
+        guild: Payload = {"id": self.guild_id, "name": "test guild", "unavailable": False, "owner_id": self.bot["id"]}
+        guild |= {"roles": [everyone], "channels": channels, "members": members, "member_count": 1, "threads": []}
+        return guild | {"emojis": [], "stickers": [], "voice_states": [], "presences": []}
+
+    # REST.
+
+    @web.middleware
+    async def _middleware(self, request: web.Request, handler: Callable[..., Any]) -> web.StreamResponse:
+        if request.path == GATEWAY:
+            return await handler(request)
+        body = await request.json() if request.content_type == "application/json" and request.can_read_body else None
+        request["body"] = body
+        path = request.path.removeprefix(API)
+        self.requests.append(Request(request.method, path, body))
+        for fault in self._faults:
+            if fault.times and fault.method == request.method and fault.path in path:
+                fault.times -= 1
+                return _answer(fault.body, fault.status, fault.headers)
+        if path != "/gateway" and request.headers.get("Authorization") != f"Bot {self.token}":
+            return _answer({"message": "401: Unauthorized", "code": 0}, 401)
+        return await handler(request)
+
+    async def _get_gateway(self, request: web.Request) -> web.Response:
+        return _answer({"url": self.gateway_url})
+
+    async def _get_me(self, request: web.Request) -> web.Response:
+        return _answer(self.bot)
+
+    async def _get_application(self, request: web.Request) -> web.Response:
+        application = {"id": self.bot["id"], "name": "chinwag", "icon": None, "description": "", "bot_public": True}
+        application |= {"bot_require_code_grant": False, "verify_key": "", "owner": self.bot}
+        return _answer(application | {"flags": self.application_flags})
+
+    async def _post_typing(self, request: web.Request) -> web.Response:
+        return _answer()
+
+    async def _get_messages(self, request: web.Request) -> web.Response:
+        before = int(request.query.get("before", 1 << 63))
+        limit = int(request.query.get("limit", 50))
+        of_channel = [m for m in self.messages.values() if m["channel_id"] == request.match_info["channel"]]
+        earlier = [message for message in of_channel if int(message["id"]) < before]
+        return _answer([self._shown(message, readable=self.content_granted) for message in earlier[::-1][:limit]])
+
+    async def _get_message(self, request: web.Request) -> web.Response:
+        message = self.messages.get(request.match_info["message"])
+        if message is None:
+            return _answer({"message": "Unknown Message", "code": 10008}, 404)
+        return _answer(self._shown(message, readable=self.content_granted))
+
+    async def _post_message(self, request: web.Request) -> web.Response:
+        body = request["body"]
+        reference = body.get("message_reference")
+        target = self.messages.get(str(reference["message_id"])) if reference else None
+        if not body["content"] or len(body["content"]) > 2000 or (reference and target is None):
+            return _answer({"message": "Invalid Form Body", "code": 50035}, 400)
+        channel = request.match_info["channel"]
+        message = await self.say(self.bot, body["content"], channel=channel, reply_to=target, ping=False)
+        return _answer(self._shown(message, readable=True))

@@ -1,0 +1,239 @@
+"""Examples in, token ids on disk, padded batches out.
+
+A dataset directory holds `dataset.json`, `tokenizer.model` and, for each split, its contexts and replies as one long
+`uint16` array each with the offsets where examples begin, read through memory maps. This is the only place that
+shifts, pads and weighs.
+"""
+
+import json
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model.dialogue import render_context
+from model.tokenizer import END, PAD, START, Tokenizer
+from training.examples import Example
+
+SPLITS = ("train", "validation")
+FORMAT = 1
+
+Ids = npt.NDArray[np.uint16]
+Offsets = npt.NDArray[np.uint64]
+
+
+class DatasetError(Exception):
+    """A dataset directory cannot be used; the message says why and what to do, in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetConfig:
+    """How long an example may be, in tokens.
+
+    Attributes:
+        max_context_tokens: of the context, markers counted; older tokens go first.
+        max_reply_tokens: of the reply, end token counted; the rest of a longer one is not learned.
+        validation_share: share of conversations kept for validation.
+    """
+
+    max_context_tokens: int = 64
+    max_reply_tokens: int = 48
+    validation_share: float = 0.05
+
+
+class Batch(NamedTuple):
+    """One step's examples, padded with `PAD`.
+
+    Attributes:
+        encoder_ids: contexts, `[batch, context time]`.
+        decoder_ids: replies behind the start token, `[batch, reply time]`.
+        targets: the token that follows each decoder id.
+        weights: 1 where there is a target, 0 where there is padding.
+    """
+
+    encoder_ids: npt.NDArray[np.int32]
+    decoder_ids: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+
+
+class RaggedIds:
+    """Sequences of ids of different lengths in one array."""
+
+    def __init__(self, ids: Ids, offsets: Offsets) -> None:
+        self.ids = ids
+        self.offsets = offsets
+
+    @classmethod
+    def open(cls, directory: Path, name: str) -> "RaggedIds":
+        """Map the files that `RaggedWriter` wrote."""
+        offsets = np.load(directory / f"{name}.offsets.npy")
+        path = directory / f"{name}.ids"
+        ids = np.memmap(path, np.uint16, "r") if path.stat().st_size else np.empty(0, np.uint16)
+        if offsets.ndim != 1 or not len(offsets) or int(offsets[-1]) != len(ids):
+            raise DatasetError(f"{path} is damaged: prepare the dataset again.")
+        return cls(ids, offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> Ids:
+        return self.ids[int(self.offsets[index]) : int(self.offsets[index + 1])]
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The number of ids of each sequence."""
+        return np.diff(self.offsets).astype(np.int64)
+
+
+class RaggedWriter:
+    """Appends sequences to a file; the offsets are written when it closes."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self._offsets_path = directory / f"{name}.offsets.npy"
+        self._file = (directory / f"{name}.ids").open("wb")
+        self._offsets = array("Q", [0])
+
+    def append(self, ids: Iterable[int]) -> None:
+        """Add one sequence."""
+        values = array("H", ids)
+        self._file.write(values.tobytes())
+        self._offsets.append(self._offsets[-1] + len(values))
+
+    def close(self) -> None:
+        """Write the offsets."""
+        self._file.close()
+        np.save(self._offsets_path, np.frombuffer(self._offsets, np.uint64))
+
+
+@dataclass(frozen=True)
+class Split:
+    """The examples of one side, as ids."""
+
+    contexts: RaggedIds
+    replies: RaggedIds
+
+    def __len__(self) -> int:
+        return len(self.replies)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A prepared dataset.
+
+    Attributes:
+        config: how it was made.
+        facts: what it was made of: counts, never who.
+        tokenizer: gave the ids.
+        train, validation: the two sides, split by conversation; a dataset too small to be split, as its facts say
+            (`held_out`), is validated on what it was trained on.
+    """
+
+    config: DatasetConfig
+    facts: dict[str, Any]
+    tokenizer: Tokenizer
+    train: Split
+    validation: Split
+
+    @classmethod
+    def open(cls, directory: Path) -> "Dataset":
+        """Open a prepared directory.
+
+        Raises:
+            DatasetError: it is none, or it is damaged.
+        """
+        try:
+            head = json.loads((directory / "dataset.json").read_text(encoding="utf-8"))
+            if head["format"] != FORMAT:
+                raise DatasetError(f"{directory} was prepared by another version of Chinwag: prepare it again.")
+            splits = [Split(*(RaggedIds.open(directory, f"{split}.{side}") for side in _SIDES)) for split in SPLITS]
+            tokenizer = Tokenizer.load(directory / "tokenizer.model")
+            train, validation = splits
+            return cls(DatasetConfig(**head["config"]), head["facts"], tokenizer, train, validation or train)
+        except FileNotFoundError as error:
+            raise DatasetError(f"{directory} holds no prepared dataset: run `chinwag-train prepare` first.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(f"{directory} is damaged ({error}): prepare the dataset again.") from error
+
+
+_SIDES = ("contexts", "replies")
+
+
+@dataclass
+class DatasetWriter:
+    """Encodes examples into a directory; `close` makes it a dataset.
+
+    Attributes:
+        directory: exists and is empty.
+        tokenizer: gives the ids.
+    """
+
+    directory: Path
+    tokenizer: Tokenizer
+    config: DatasetConfig = field(default_factory=DatasetConfig)
+
+    def __post_init__(self) -> None:
+        self._writers = {
+            split: [RaggedWriter(self.directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS
+        }
+
+    def add(self, split: str, example: Example) -> None:
+        """Encode one example into one of `SPLITS`."""
+        rendered = render_context(example.context, me=example.reply.speaker)
+        contexts, replies = self._writers[split]
+        contexts.append(self.tokenizer.encode_context(rendered, self.config.max_context_tokens))
+        replies.append([*self.tokenizer.encode(example.reply.text), END][: self.config.max_reply_tokens])
+
+    def close(self, facts: dict[str, Any]) -> None:
+        """Write what is left, last of all `dataset.json`."""
+        for writers in self._writers.values():
+            for writer in writers:
+                writer.close()
+        (self.directory / "tokenizer.model").write_bytes(self.tokenizer.to_bytes())
+        head = {"format": FORMAT, "config": asdict(self.config), "facts": facts}
+        (self.directory / "dataset.json").write_text(json.dumps(head, indent=1), encoding="utf-8")
+
+
+def batches(split: Split, *, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Batch]:
+    """All examples once, in batches of `batch_size` rows and few shapes (each shape is compiled once).
+
+    Args:
+        split: the examples.
+        batch_size: rows of every batch; the last one of a shape is filled with rows of weight 0.
+        rng: shuffles the examples and the batches; without it the order is fixed.
+    """
+    order = np.arange(len(split)) if rng is None else rng.permutation(len(split))
+    shape_of = _shapes(split)
+    plan = []
+    for shape in sorted(set(map(tuple, shape_of.tolist()))):
+        rows = order[(shape_of[order] == shape).all(axis=1)]
+        plan += [(shape, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
+    for index in range(len(plan)) if rng is None else rng.permutation(len(plan)):
+        (context_time, reply_time), rows = plan[index]
+        yield _pad(split, rows, batch_size, context_time, reply_time)
+
+
+def _shapes(split: Split) -> npt.NDArray[np.int64]:
+    """The padded lengths of each example, `[examples, 2]`: a few lengths on each side that waste little."""
+    return np.stack([_bucket(split.contexts.lengths, (0.5, 1.0)), _bucket(split.replies.lengths, (0.4, 0.75, 1.0))], 1)
+
+
+def _bucket(lengths: npt.NDArray[np.int64], quantiles: tuple[float, ...]) -> npt.NDArray[np.int64]:
+    bounds = np.unique(-(-np.quantile(lengths, quantiles).astype(np.int64) // 4) * 4)
+    return bounds[np.searchsorted(bounds, lengths)]
+
+
+def _pad(split: Split, rows: npt.NDArray[np.int64], batch_size: int, context_time: int, reply_time: int) -> Batch:
+    encoder_ids = np.full((batch_size, context_time), PAD, np.int32)
+    targets = np.full((batch_size, reply_time), PAD, np.int32)
+    encoder_ids[:, 0] = END  # rows without an example still hold one token, so that attention has something
+    for position, row in enumerate(rows):
+        context, reply = split.contexts[row], split.replies[row]
+        encoder_ids[position, : len(context)] = context
+        targets[position, : len(reply)] = reply
+    decoder_ids = np.concatenate([np.full((batch_size, 1), START, np.int32), targets[:, :-1]], axis=1)
+    return Batch(encoder_ids, decoder_ids, targets, (targets != PAD).astype(np.float32))

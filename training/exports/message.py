@@ -1,0 +1,42 @@
+"""What every export format gives: messages, and one kind of error."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+GONE = ""
+"""The `reply_to` of a message that answers one nobody can name any more."""
+
+
+class ExportError(Exception):
+    """An export cannot be read. The message is one plain sentence: what, where, the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it was exported.
+
+    Attributes:
+        channel: an opaque id of the channel, thread or conversation; parts of an export share it.
+        id: names the message within its channel.
+        author: an opaque account id; only equality matters.
+        timestamp: seconds since the epoch, UTC; None if the format has no time.
+        content: raw text, without mention names that the exporter put in.
+        reply_to: the id of the message it answers, `GONE` if that one is not known, None if it is no reply.
+        edited: seconds since the epoch of the last edit, to choose between two exports of one message.
+    """
+
+    channel: str
+    id: str
+    author: str
+    timestamp: float | None
+    content: str
+    reply_to: str | None = None
+    edited: float | None = None
+    is_bot: bool = False
+    is_system: bool = False
+
+
+def seconds_since_epoch(printed: str) -> float:
+    """Read an ISO 8601 time; one without a zone is UTC. Raises ValueError if it is none."""
+    moment = datetime.fromisoformat(printed)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
