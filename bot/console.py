@@ -8,8 +8,8 @@ from typing import TextIO
 
 import numpy as np
 
-from bot.live_model import MAX_TURNS, ReplyModel
-from model.dialogue import ME, Turn, clean_text, merge_bursts
+from bot.live_model import ReplyModel
+from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
 
 _GREETING = (
     "Say something. Ctrl-D ends the chat." if sys.platform != "win32" else "Say something. Ctrl-C ends the chat."
@@ -33,7 +33,7 @@ class Conversation:
         return " ".join(reply.split())
 
     def _remember(self, speaker: str, text: str) -> None:
-        self._turns = merge_bursts([*self._turns, Turn(speaker, clean_text(text))])[-MAX_TURNS:]
+        self._turns = merge_bursts([*self._turns, Turn(speaker, clean_text(text))])[-MAX_CONTEXT_TURNS:]
 
 
 def chat(model: ReplyModel, *, seed: int | None = None) -> None:

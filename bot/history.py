@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import discord
 
-from bot.live_model import MAX_TURNS
-from model.dialogue import ME, Turn, clean_text, merge_bursts
+from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
 
 logger = logging.getLogger(__name__)
 
@@ -33,9 +32,9 @@ async def gather_context(message: discord.Message, me: int, *, recent: bool) -> 
 
 
 def to_context(messages: Iterable[discord.Message], me: int) -> list[Turn]:
-    """Turn messages (oldest first) into at most `MAX_TURNS` turns, one for each burst."""
+    """Turn messages (oldest first) into at most `MAX_CONTEXT_TURNS` turns, one for each burst."""
     turns = (Turn(_speaker(message, me), clean_text(message.content)) for message in messages if is_speech(message, me))
-    return merge_bursts(turns)[-MAX_TURNS:]
+    return merge_bursts(turns)[-MAX_CONTEXT_TURNS:]
 
 
 def is_speech(message: discord.Message, me: int) -> bool:

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MAX_TURNS = 6
-"""How much of a conversation a model is given: as much as in training."""
-
 
 class ReplyModel(Protocol):
     """Whatever turns a context into a reply."""

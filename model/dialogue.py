@@ -12,6 +12,9 @@ from enum import StrEnum
 ME = "me"
 """The speaker name of the one who replies, where no account id is at hand."""
 
+MAX_CONTEXT_TURNS = 6
+"""How much of a conversation a reply looks back on, in training and in serving."""
+
 _ZERO_WIDTH_JOINER = "\u200d"  # a format character, but it holds emoji such as families together
 _SENTENCEPIECE_SPACE = "\u2581"  # SentencePiece's own sign for a space: text must not contain it
 _CUSTOM_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
@@ -80,7 +83,14 @@ def render_context(turns: Sequence[Turn], me: str = ME) -> list[tuple[Marker, st
 
 
 def _clean_line(line: str) -> str:
-    line = unicodedata.normalize("NFKC", "".join(map(_visible, line)))
+    if not (line.isascii() and line.isprintable()):  # else, as in most lines, there is nothing to normalise
+        line = unicodedata.normalize("NFKC", "".join(map(_visible, line)))
+    while (rest := _without_tokens(line)) != line:  # what is left may spell a token: `</a<@1>b:1>`
+        line = rest
+    return line
+
+
+def _without_tokens(line: str) -> str:
     line = _CUSTOM_EMOJI.sub(r" \1 ", line)
     line = _DISCORD_TOKEN.sub(" ", line)
     line = _URL.sub(" ", line)

@@ -16,12 +16,11 @@ import onnx
 from onnx import TensorProto, helper
 from safetensors.numpy import load_file, save_file
 
-from model.seq2seq import LSTM, Seq2Seq, Seq2SeqConfig, build
+from model.bundle import DECODER, ENCODER, WEIGHTS
+from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from model.tokenizer import PAD
 
 Array = npt.NDArray[Any]
-
-WEIGHTS, ENCODER, DECODER = "weights.safetensors", "encoder.onnx", "decoder.onnx"
 
 _LARGEST = 63
 """Of an int8 weight. With 127, the u8 x s8 products of processors without VNNI overflow their 16 bits in pairs."""
@@ -63,7 +62,7 @@ def _graph_weights(network: Seq2Seq) -> Iterator[tuple[str, Array]]:
     """Weights as the graphs multiply them: `[..., inputs, outputs]`, the embedding as `[embedding_dim, vocabulary]`."""
     config = network.config
     yield "embedding", _array(network.embedding.embeddings).T
-    directions = [network.encoder] + ([network.encoder_backward] if config.bidirectional else [])
+    directions = [lstm for lstm in (network.encoder, network.encoder_backward) if lstm is not None]
     yield "encoder.kernel", np.stack([_reorder(_array(lstm.kernel), _TO_ONNX) for lstm in directions])
     yield "encoder.recurrent", np.stack([_reorder(_array(lstm.recurrent), _TO_ONNX) for lstm in directions])
     yield "encoder.bias", np.stack([_reorder(_array(lstm.bias), _TO_ONNX) for lstm in directions])
@@ -180,7 +179,7 @@ class _Graph:
 
     def lstm(self, inputs: str, lengths: str, config: Seq2SeqConfig) -> list[str]:
         """Outputs `[time, directions, batch, units]` and the last h and c, `[directions, batch, units]`."""
-        attributes = {
+        attributes: dict[str, Any] = {
             "hidden_size": config.encoder_units,
             "direction": "bidirectional" if config.bidirectional else "forward",
         }
@@ -229,7 +228,7 @@ class _Graph:
 def _encoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
     """ids `[batch, time]` -> the first state of each decoder layer, and what attention looks at."""
     absent = graph.op("Cast", graph.op("Equal", "ids", graph.integers(PAD)), to=TensorProto.FLOAT)
-    present = graph.op("Sub", graph.constant(np.float32([1.0])), absent)
+    present = graph.op("Sub", graph.constant(np.array([1.0], np.float32)), absent)
     lengths = graph.op("Cast", graph.op("ReduceSum", present, graph.integers(1), keepdims=0), to=TensorProto.INT32)
     inputs = graph.op("Transpose", graph.embed("ids"), perm=[2, 1, 0])
     outputs, h, c = graph.lstm(inputs, lengths, config)
@@ -245,7 +244,10 @@ def _encoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
         memory = graph.op("Reshape", graph.op("Transpose", outputs, perm=[2, 0, 1, 3]), graph.integers(0, 0, -1))
         results["memory"] = (memory, ["batch", "time", units])
         results["keys"] = (graph.linear(memory, "attention.keys"), ["batch", "time", units])
-        results["absent"] = (graph.op("Mul", absent, graph.constant(np.float32([-_MASKED]))), ["batch", "time"])
+        results["absent"] = (
+            graph.op("Mul", absent, graph.constant(np.array([-_MASKED], np.float32))),
+            ["batch", "time"],
+        )
     return graph.model("encoder", {"ids": (TensorProto.INT64, ["batch", "time"])}, results)
 
 
@@ -292,6 +294,3 @@ def _attend(graph: _Graph, outputs: str) -> str:
 
 def _array(variable: Any) -> Array:
     return np.asarray(variable, np.float32)
-
-
-__all__ = ["DECODER", "ENCODER", "LSTM", "WEIGHTS", "export", "load_network"]

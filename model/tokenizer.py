@@ -6,15 +6,17 @@ from pathlib import Path
 
 import sentencepiece
 
+from model import ChinwagError
 from model.dialogue import Marker
 
 PAD, UNKNOWN, START, END = range(4)
 LINE = "<line>"
 CONTROL_SYMBOLS = (*(str(marker) for marker in Marker), LINE)
 """Tokens after `END`, in the order of their ids. As control symbols they cannot be spelled by anybody's text."""
+LINE_ID = END + len(CONTROL_SYMBOLS)
 
 
-class TokenizerError(Exception):
+class TokenizerError(ChinwagError):
     """The text is too little to learn a vocabulary from, or a tokenizer file cannot be read."""
 
 
@@ -36,7 +38,6 @@ class Tokenizer:
         if self._pieces.pad_id() != PAD or ids != list(range(END + 1, END + 1 + len(ids))):
             raise TokenizerError("the tokenizer file does not have Chinwag's markers")
         self._marker_ids = dict(zip(Marker, ids, strict=False))
-        self._line_id = ids[-1]
 
     @classmethod
     def train(cls, texts: Iterable[str], *, vocabulary_size: int = 8192, max_bytes: int = 64 << 20) -> "Tokenizer":
@@ -82,7 +83,7 @@ class Tokenizer:
         ids: list[int] = []
         for number, line in enumerate(text.split("\n")):
             if number:
-                ids.append(self._line_id)
+                ids.append(LINE_ID)
             ids.extend(self._pieces.encode(line))  # not the whole list at once: that starts threads
         return ids
 
@@ -102,13 +103,20 @@ class Tokenizer:
             room -= len(ids) + 1
         return [token for piece in reversed(pieces) for token in piece] or [END]
 
+    def decode_context(self, ids: Sequence[int]) -> list[tuple[Marker, str]]:
+        """The turns that `encode_context` was given, as far as they fitted in."""
+        markers = {token: marker for marker, token in self._marker_ids.items()}
+        starts = [position for position, token in enumerate(ids) if token in markers]
+        ends = [*starts[1:], len(ids)]
+        return [(markers[ids[a]], self.decode(ids[a + 1 : b])) for a, b in zip(starts, ends, strict=False)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """Text of token ids up to the first end token. Markers and padding are silent."""
         lines: list[list[int]] = [[]]
         for token in ids:
             if token == END:
                 break
-            if token == self._line_id:
+            if token == LINE_ID:
                 lines.append([])
             else:
                 lines[-1].append(int(token))

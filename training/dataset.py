@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from model import ChinwagError
 from model.dialogue import render_context
 from model.tokenizer import END, PAD, START, Tokenizer
 from training.examples import Example
@@ -26,7 +27,7 @@ Ids = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.uint64]
 
 
-class DatasetError(Exception):
+class DatasetError(ChinwagError):
     """A dataset directory cannot be used; the message says why and what to do, in one sentence."""
 
 
@@ -40,7 +41,7 @@ class DatasetConfig:
         validation_share: share of conversations kept for validation.
     """
 
-    max_context_tokens: int = 64
+    max_context_tokens: int = 48
     max_reply_tokens: int = 48
     validation_share: float = 0.05
 
@@ -206,20 +207,35 @@ def batches(split: Split, *, batch_size: int, rng: np.random.Generator | None = 
         batch_size: rows of every batch; the last one of a shape is filled with rows of weight 0.
         rng: shuffles the examples and the batches; without it the order is fixed.
     """
-    order = np.arange(len(split)) if rng is None else rng.permutation(len(split))
-    shape_of = _shapes(split)
-    plan = []
-    for shape in sorted(set(map(tuple, shape_of.tolist()))):
-        rows = order[(shape_of[order] == shape).all(axis=1)]
-        plan += [(shape, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
+    plan = _plan(split, batch_size, np.arange(len(split)) if rng is None else rng.permutation(len(split)))
     for index in range(len(plan)) if rng is None else rng.permutation(len(plan)):
         (context_time, reply_time), rows = plan[index]
         yield _pad(split, rows, batch_size, context_time, reply_time)
 
 
+def count_batches(split: Split, batch_size: int) -> int:
+    """How many batches `batches` makes of a split."""
+    return len(_plan(split, batch_size, np.arange(len(split))))
+
+
+def _plan(
+    split: Split, batch_size: int, order: npt.NDArray[np.int64]
+) -> list[tuple[tuple[int, int], npt.NDArray[np.int64]]]:
+    """The padded shape and the rows of each batch."""
+    shapes = _shapes(split)
+    plan: list[tuple[tuple[int, int], npt.NDArray[np.int64]]] = []
+    for context_time, reply_time in sorted(set(map(tuple, shapes.tolist()))):
+        rows = order[(shapes[order] == (context_time, reply_time)).all(axis=1)]
+        starts = range(0, len(rows), batch_size)
+        plan += [((context_time, reply_time), rows[start : start + batch_size]) for start in starts]
+    return plan
+
+
 def _shapes(split: Split) -> npt.NDArray[np.int64]:
     """The padded lengths of each example, `[examples, 2]`: a few lengths on each side that waste little."""
-    return np.stack([_bucket(split.contexts.lengths, (0.5, 1.0)), _bucket(split.replies.lengths, (0.4, 0.75, 1.0))], 1)
+    contexts = _bucket(split.contexts.lengths, (0.5, 1.0))
+    replies = _bucket(split.replies.lengths, (0.35, 0.6, 0.8, 1.0))
+    return np.stack([contexts, replies], axis=1)
 
 
 def _bucket(lengths: npt.NDArray[np.int64], quantiles: tuple[float, ...]) -> npt.NDArray[np.int64]:

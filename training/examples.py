@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from model.dialogue import Turn, merge_bursts
+from model.dialogue import MAX_CONTEXT_TURNS, Turn, merge_bursts
 from training.archive import Archive, LinkedTurn
 from training.conversations import Tally, link_turns
 
-MAX_CONTEXT_TURNS = 6
 MAX_REPLY_CHARACTERS = 1000
 """Longer replies are pasted more often than said."""
 

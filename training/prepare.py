@@ -16,7 +16,7 @@ from training.dataset import SPLITS, Dataset, DatasetConfig, DatasetError, Datas
 from training.examples import Example, examples_of, split
 from training.exports import ReadNotes, read_exports
 
-VOCABULARY_SIZE = 8192
+VOCABULARY_SIZE = 4096
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
+from model.dialogue import MAX_CONTEXT_TURNS
 from bot.console import Conversation, answer_lines, chat
-from bot.live_model import MAX_TURNS
+
 from tests.bot.scripted_model import ScriptedModel
 
 
@@ -99,8 +100,8 @@ def test_seed_makes_it_repeatable(capsys: pytest.CaptureFixture[str], monkeypatc
 
 def test_memory_is_bounded(model: ScriptedModel) -> None:
     conversation = Conversation(model, np.random.default_rng(1))
-    answer_lines(conversation, ["hello"] * 3 * MAX_TURNS, io.StringIO())
-    assert len(model.contexts[-1]) == MAX_TURNS
+    answer_lines(conversation, ["hello"] * 3 * MAX_CONTEXT_TURNS, io.StringIO())
+    assert len(model.contexts[-1]) == MAX_CONTEXT_TURNS
 
 
 @pytest.mark.parametrize("end", [EOFError, KeyboardInterrupt])

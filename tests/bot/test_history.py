@@ -8,8 +8,8 @@ import discord
 import pytest
 
 from bot.history import is_speech, known_target, to_context, unbroken
-from bot.live_model import MAX_TURNS
-from model.dialogue import ME, Turn
+
+from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn
 
 BOT, ALICE, BOB = 1, 2, 3
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -42,10 +42,10 @@ def test_what_others_post_between_does_not_break_a_burst() -> None:
 
 
 def test_the_newest_turns_are_kept() -> None:
-    messages = [message(ALICE + index % 2, str(index)) for index in range(MAX_TURNS + 3)]
+    messages = [message(ALICE + index % 2, str(index)) for index in range(MAX_CONTEXT_TURNS + 3)]
     turns = to_context(messages, BOT)
-    assert len(turns) == MAX_TURNS
-    assert turns[-1].text == str(MAX_TURNS + 2)
+    assert len(turns) == MAX_CONTEXT_TURNS
+    assert turns[-1].text == str(MAX_CONTEXT_TURNS + 2)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from model import ChinwagError
+
 GONE = ""
 """The `reply_to` of a message that answers one nobody can name any more."""
 
 
-class ExportError(Exception):
+class ExportError(ChinwagError):
     """An export cannot be read. The message is one plain sentence: what, where, the remedy."""
 
 

@@ -1,0 +1,190 @@
+"""The bundle: a directory with all that answers need, and the models folder whose `current` names the live one.
+
+    models/
+      current            a link to the live bundle (a plain file with its name where links are not to be had)
+      20261125-150000/   bundle.json, tokenizer.model, weights.safetensors, encoder.onnx, decoder.onnx
+
+Nothing in a bundle is code, and `bundle.json` lists size and hash of every other file.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from model import ChinwagError
+
+PRETRAINED = Path(__file__).parent / "pretrained"
+"""The shipped bundle: what answers where nothing has been trained."""
+
+FORMAT = 1
+HEAD, CURRENT = "bundle.json", "current"
+TOKENIZER, WEIGHTS, ENCODER, DECODER = "tokenizer.model", "weights.safetensors", "encoder.onnx", "decoder.onnx"
+FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER)
+
+_REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"
+
+
+class ModelFormatError(ChinwagError):
+    """A bundle cannot be used or written; the message says why and what to do, in one sentence."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleFacts:
+    """What a bundle says of itself.
+
+    Attributes:
+        preset: the name of the network's preset.
+        network: the fields of its `Seq2SeqConfig`.
+        max_context_tokens, max_reply_tokens: the lengths it was trained on.
+        training: what it was trained on and what was measured: counts, hashes and dates, never who.
+    """
+
+    preset: str
+    network: dict[str, Any]
+    max_context_tokens: int
+    max_reply_tokens: int
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files are whole."""
+
+    directory: Path
+    facts: BundleFacts
+
+    @classmethod
+    def open(cls, directory: Path) -> "Bundle":
+        """Check a bundle's version and files.
+
+        Raises:
+            ModelFormatError: it is missing, damaged or of another version.
+        """
+        try:
+            head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
+            version, facts, files = head["format"], BundleFacts(**head["facts"]), head["files"]
+            if version != FORMAT:
+                raise ModelFormatError(f"The model in {directory} has format {version}, not {FORMAT}: {_REMEDY}.")
+            for name in FILES:
+                if _fingerprint(directory / name) != files[name]:
+                    raise ModelFormatError(f"The model file {directory / name} is damaged: {_REMEDY}.")
+        except FileNotFoundError as error:
+            raise ModelFormatError(f"The model file {error.filename} is missing: {_REMEDY}.") from error
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise ModelFormatError(f"The model in {directory} is damaged ({HEAD}: {error}): {_REMEDY}.") from error
+        return cls(directory, facts)
+
+
+def live_bundle(models: Path) -> Path:
+    """The directory of the live bundle of a models folder, or the shipped one if nothing has been published there.
+
+    Raises:
+        ModelFormatError: `current` names no bundle.
+    """
+    current = models / CURRENT
+    if not current.is_symlink() and not current.exists():
+        return PRETRAINED
+    try:
+        named = os.readlink(current) if current.is_symlink() else current.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(f"{current} cannot be read ({error}): {_REMEDY}.") from error
+    if Path(named).name != named or not (models / named).is_dir():
+        raise ModelFormatError(f"{current} names {named!r}, which is no model in {models}: {_REMEDY}.")
+    return models / named
+
+
+@contextmanager
+def staging(models: Path) -> Iterator[Path]:
+    """A new directory in a models folder to write a bundle's files into; it is gone afterwards unless published.
+
+    Raises:
+        ModelFormatError: the folder cannot be written.
+    """
+    try:
+        models.mkdir(parents=True, exist_ok=True)
+        directory = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
+    except OSError as error:
+        raise ModelFormatError(
+            f"No model can be written to {models} ({error.strerror}): choose another folder with --models."
+        ) from error
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def publish(staged: Path, facts: BundleFacts) -> Path:
+    """Make a staged directory that holds `FILES` the live bundle of its models folder, all at once.
+
+    Returns:
+        Where the bundle is now; its name is the time, so that names sort by age.
+
+    Raises:
+        ModelFormatError: it cannot be written; the bundle that was live still is.
+    """
+    models = staged.parent
+    try:
+        seal(staged, facts)
+        target = _free_name(models)
+        staged.rename(target)
+        target.chmod(0o755)  # temporary directories are private
+        _point(models / CURRENT, target.name)
+        _sync(models)
+    except OSError as error:
+        raise ModelFormatError(
+            f"The model cannot be written to {models} ({error.strerror}): make room there, or choose another folder."
+        ) from error
+    return target
+
+
+def seal(directory: Path, facts: BundleFacts) -> None:
+    """Write the head of a bundle over its finished files, and see that all of it is on disk."""
+    head = {
+        "format": FORMAT,
+        "facts": asdict(facts),
+        "files": {name: _fingerprint(directory / name) for name in FILES},
+    }
+    (directory / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for path in (*directory.iterdir(), directory):
+        _sync(path)
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _free_name(models: Path) -> Path:
+    stem = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    names = (stem if not number else f"{stem}-{number}" for number in range(1000))
+    return next(models / name for name in names if not (models / name).exists())
+
+
+def _point(current: Path, name: str) -> None:
+    """Replace what `current` names in one step: a reader sees the old name or the new one."""
+    temporary = current.with_name(f".{CURRENT}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.symlink_to(name, target_is_directory=True)
+    except (OSError, NotImplementedError):  # Windows without developer mode, FAT, some network shares
+        temporary.write_text(name + "\n", encoding="utf-8")
+        _sync(temporary)
+    os.replace(temporary, current)
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():  # Windows syncs no directories, and needs not
+        return
+    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

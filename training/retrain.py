@@ -1,0 +1,114 @@
+"""A prepared dataset in, a published bundle out: build or take up a network, train it, measure it, publish it."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from model.bundle import HEAD, TOKENIZER, Bundle, BundleFacts, publish, seal, staging
+from model.onnx_graph import export, load_network
+from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
+from training.dataset import Dataset, DatasetError
+from training.evaluate import Figures, evaluate
+from training.presets import FINE_TUNING, PRESETS, TrainingConfig
+from training.train import Evaluation, History, train
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What a run gave.
+
+    Attributes:
+        bundle: where the new bundle is; it is live.
+        history: of the training.
+        figures: of the bundle, on the validation split.
+    """
+
+    bundle: Path
+    history: History
+    figures: Figures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What training starts from.
+
+    Attributes:
+        preset: the name of the network's preset.
+        bundle: the bundle whose network goes on learning; None starts a new one.
+    """
+
+    preset: str
+    bundle: Path | None = None
+
+    def config(self, epochs: float | None = None, seed: int = 0) -> TrainingConfig:
+        """The preset's settings, gentler for a network that has learned before."""
+        config = PRESETS[self.preset].training if self.bundle is None else FINE_TUNING
+        return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)
+
+
+def retrain(
+    dataset: Dataset,
+    models: Path,
+    start: Start,
+    config: TrainingConfig,
+    *,
+    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+) -> Retraining:
+    """Train a network on a dataset and make it the live bundle of a models folder.
+
+    Raises:
+        TrainingError: training cannot go on.
+        ModelFormatError: the bundle to start from cannot be read, or the new one cannot be written.
+        DatasetError: the dataset was prepared for another network.
+    """
+    with staging(models) as staged:  # first of all: a folder that cannot be written should not cost hours
+        network = _network(dataset, start, config.seed)
+        history = train(network, dataset, config, on_evaluation=on_evaluation)
+        facts = BundleFacts(
+            preset=start.preset,
+            network=asdict(network.config),
+            max_context_tokens=dataset.config.max_context_tokens,
+            max_reply_tokens=dataset.config.max_reply_tokens,
+            training=_training_facts(dataset, start, config, history),
+        )
+        export(network, staged)
+        (staged / TOKENIZER).write_bytes(dataset.tokenizer.to_bytes())
+        seal(staged, facts)
+        figures = evaluate(staged, dataset)
+        facts.training["figures"] = asdict(figures)
+        return Retraining(publish(staged, facts), history, figures)
+
+
+def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
+    keras.utils.set_random_seed(seed)
+    if start.bundle is None:
+        shape = PRESETS[start.preset].network
+        return build(Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, **shape))
+    bundle = Bundle.open(start.bundle)
+    if (start.bundle / TOKENIZER).read_bytes() != dataset.tokenizer.to_bytes():
+        raise DatasetError(
+            f"The dataset has another vocabulary than the model in {start.bundle}: prepare it with --from."
+        )
+    return load_network(Seq2SeqConfig(**bundle.facts.network), start.bundle)
+
+
+def _training_facts(dataset: Dataset, start: Start, config: TrainingConfig, history: History) -> dict[str, Any]:
+    return {
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started_from": _identity(start.bundle) if start.bundle else None,
+        "config": asdict(config),
+        "interrupted": history.interrupted,
+        "evaluations": [asdict(evaluation) for evaluation in history.evaluations],
+        "best_step": history.best.step if history.best else None,
+        "dataset": {**dataset.facts, **asdict(dataset.config)},
+    }
+
+
+def _identity(bundle: Path) -> str:
+    """Names the bundle that training started from by its content, wherever it lies."""
+    return hashlib.sha256((bundle / HEAD).read_bytes()).hexdigest()[:16]
