@@ -70,9 +70,10 @@ class Bundle:
         """
         try:
             head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
-            version, facts, files = head["format"], BundleFacts(**head["facts"]), head["files"]
+            version = head["format"]
             if version != FORMAT:
                 raise ModelFormatError(f"The model in {directory} has format {version}, not {FORMAT}: {_REMEDY}.")
+            facts, files = BundleFacts(**head["facts"]), head["files"]
             for name in FILES:
                 if _fingerprint(directory / name) != files[name]:
                     raise ModelFormatError(f"The model file {directory / name} is damaged: {_REMEDY}.")
@@ -96,7 +97,7 @@ def live_bundle(models: Path) -> Path:
         named = os.readlink(current) if current.is_symlink() else current.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise ModelFormatError(f"{current} cannot be read ({error}): {_REMEDY}.") from error
-    if Path(named).name != named or not (models / named).is_dir():
+    if named[:1] in ("", ".") or Path(named).name != named or not os.path.isdir(models / named):
         raise ModelFormatError(f"{current} names {named!r}, which is no model in {models}: {_REMEDY}.")
     return models / named
 
@@ -136,8 +137,8 @@ def publish(staged: Path, facts: BundleFacts) -> Path:
         target = _free_name(models)
         staged.rename(target)
         target.chmod(0o755)  # temporary directories are private
+        _sync(models)  # before `current` names it
         _point(models / CURRENT, target.name)
-        _sync(models)
     except OSError as error:
         raise ModelFormatError(
             f"The model cannot be written to {models} ({error.strerror}): make room there, or choose another folder."
@@ -153,8 +154,10 @@ def seal(directory: Path, facts: BundleFacts) -> None:
         "files": {name: _fingerprint(directory / name) for name in FILES},
     }
     (directory / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for path in (*directory.iterdir(), directory):
+    for path in directory.iterdir():
+        path.chmod(0o644)  # whoever runs the bot may not be whoever trained it
         _sync(path)
+    _sync(directory)
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from model.bundle import TOKENIZER, Bundle, BundleFacts, ModelFormatError
-from model.dialogue import Turn, render_context
+from model.dialogue import Turn, clean_text, render_context
 from model.inference import Inference
 from model.sampling import SamplingConfig, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
@@ -50,11 +50,11 @@ class ChatBot:
             sampling: how adventurous the answer is.
 
         Returns:
-            A reply that is not empty.
+            A reply in clean text that is not empty.
         """
         context = self._tokenizer.encode_context(render_context(turns), self.facts.max_context_tokens)
         ids = self._generate(context, sampling or SamplingConfig(), rng)
-        return self._tokenizer.decode(ids) or _SPEECHLESS
+        return clean_text(self._tokenizer.decode(ids)) or _SPEECHLESS  # bytes can spell what text never has
 
     def _generate(self, context: list[int], sampling: SamplingConfig, rng: np.random.Generator) -> list[int]:
         state = self._inference.encode([context])

@@ -85,16 +85,13 @@ def render_context(turns: Sequence[Turn], me: str = ME) -> list[tuple[Marker, st
 def _clean_line(line: str) -> str:
     if not (line.isascii() and line.isprintable()):  # else, as in most lines, there is nothing to normalise
         line = unicodedata.normalize("NFKC", "".join(map(_visible, line)))
-    while (rest := _without_tokens(line)) != line:  # what is left may spell a token: `</a<@1>b:1>`
-        line = rest
-    return line
-
-
-def _without_tokens(line: str) -> str:
     line = _CUSTOM_EMOJI.sub(r" \1 ", line)
     line = _DISCORD_TOKEN.sub(" ", line)
     line = _URL.sub(" ", line)
-    return " ".join(line.split())
+    line = " ".join(line.split())
+    if _DISCORD_TOKEN.search(line):  # spelled by what was around another one: `</a<@1>b:1>`
+        line = " ".join(line.replace("<", " ").split())
+    return line
 
 
 def _visible(character: str) -> str:

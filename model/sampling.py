@@ -50,7 +50,7 @@ def sample(logits: Floats, config: SamplingConfig, rng: np.random.Generator) -> 
     if config.temperature == 0:
         return np.asarray(logits.argmax(axis=-1), np.int64)
     order = np.argsort(-logits, axis=-1, kind="stable")
-    probabilities = _softmax(np.take_along_axis(logits, order, axis=-1) / np.float32(config.temperature))
+    probabilities = _softmax(np.take_along_axis(logits, order, axis=-1), config.temperature)
     probabilities *= _allowed(probabilities, config)
     totals = np.cumsum(probabilities, axis=-1)
     draws = rng.random((len(logits), 1)) * totals[:, -1:]
@@ -58,8 +58,10 @@ def sample(logits: Floats, config: SamplingConfig, rng: np.random.Generator) -> 
     return np.asarray(np.take_along_axis(order, chosen, axis=-1)[:, 0], np.int64)
 
 
-def _softmax(logits: Floats) -> npt.NDArray[np.float64]:
-    exponentials = np.exp((logits - logits.max(axis=-1, keepdims=True)).astype(np.float64))
+def _softmax(logits: Floats, temperature: float) -> npt.NDArray[np.float64]:
+    below = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    with np.errstate(over="ignore"):  # at a tiny temperature: to minus infinity, which is right
+        exponentials = np.exp(below / temperature)
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 

@@ -96,7 +96,9 @@ class Tokenizer:
         pieces: list[list[int]] = []
         room = max_tokens
         for marker, text in reversed(turns):
-            ids = self.encode(text)[-max(room - 1, 0) :] if not pieces else self.encode(text)
+            ids = self.encode(text)
+            if not pieces:
+                ids = ids[max(len(ids) - room + 1, 0) :]
             if len(ids) + 1 > room:
                 break
             pieces.append([self._marker_ids[marker], *ids])

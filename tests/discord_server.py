@@ -223,7 +223,6 @@ class DiscordServer:
         if request.path == GATEWAY:
             return await handler(request)
         body = await request.json() if request.content_type == "application/json" and request.can_read_body else None
-        request["body"] = body
         path = request.path.removeprefix(API)
         self.requests.append(Request(request.method, path, body))
         for fault in self._faults:
@@ -262,7 +261,7 @@ class DiscordServer:
         return _answer(self._shown(message, readable=self.content_granted))
 
     async def _post_message(self, request: web.Request) -> web.Response:
-        body = request["body"]
+        body = await request.json()  # aiohttp keeps what the middleware has read
         reference = body.get("message_reference")
         target = self.messages.get(str(reference["message_id"])) if reference else None
         if not body["content"] or len(body["content"]) > 2000 or (reference and target is None):

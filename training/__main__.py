@@ -199,7 +199,7 @@ def _prepare(exports: list[Path], out: Path, start: "Start") -> "Preparation":
     facts = preparation.dataset.facts
     typer.echo(f"  held out for validation{facts['validation_examples']:>15,}")
     if not facts["held_out"]:
-        typer.echo("Note: too few conversations to hold any out: figures are of the training examples.", err=True)
+        typer.echo("Note: too few conversations to hold some out: the figures are of what was trained on.", err=True)
     return preparation
 
 

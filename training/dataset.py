@@ -23,6 +23,8 @@ from training.examples import Example
 SPLITS = ("train", "validation")
 FORMAT = 1
 
+_BUCKETS_FROM_EXAMPLES = 2000
+
 Ids = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.uint64]
 
@@ -213,9 +215,10 @@ def batches(split: Split, *, batch_size: int, rng: np.random.Generator | None = 
         yield _pad(split, rows, batch_size, context_time, reply_time)
 
 
-def count_batches(split: Split, batch_size: int) -> int:
-    """How many batches `batches` makes of a split."""
-    return len(_plan(split, batch_size, np.arange(len(split))))
+def count_batches(split: Split, batch_size: int) -> tuple[int, int]:
+    """How many batches `batches` makes of a split, and of how many shapes."""
+    plan = _plan(split, batch_size, np.arange(len(split)))
+    return len(plan), len({shape for shape, _ in plan})
 
 
 def _plan(
@@ -232,9 +235,13 @@ def _plan(
 
 
 def _shapes(split: Split) -> npt.NDArray[np.int64]:
-    """The padded lengths of each example, `[examples, 2]`: a few lengths on each side that waste little."""
-    contexts = _bucket(split.contexts.lengths, (0.5, 1.0))
-    replies = _bucket(split.replies.lengths, (0.35, 0.6, 0.8, 1.0))
+    """The padded lengths of each example, `[examples, 2]`: a few lengths on each side that waste little.
+
+    One length for all in a small split, whose batches would not be filled otherwise.
+    """
+    many = len(split) >= _BUCKETS_FROM_EXAMPLES
+    contexts = _bucket(split.contexts.lengths, (0.5, 1.0) if many else (1.0,))
+    replies = _bucket(split.replies.lengths, (0.35, 0.6, 0.8, 1.0) if many else (1.0,))
     return np.stack([contexts, replies], axis=1)
 
 

@@ -18,6 +18,9 @@ from training.exports import ReadNotes, read_exports
 
 VOCABULARY_SIZE = 4096
 
+_FEWEST_HELD_OUT = 20
+"""Fewer validation examples say nothing, and would stop training by chance: then all are trained on."""
+
 
 @dataclass(frozen=True)
 class Preparation:
@@ -70,7 +73,7 @@ def prepare(
             sides = _spool(examples_of(archive, tally), spool, config.validation_share)
         if not tally.examples:
             raise DatasetError(_nothing_to_learn(tally))
-        held_out = bool(sides["train"] and sides["validation"])
+        held_out = sides["train"] > sides["validation"] >= _FEWEST_HELD_OUT
         _encode(spool, building, config, tokenizer, vocabulary_size, held_out, _facts(tally, notes, sides, held_out))
         spool.unlink()
         shutil.rmtree(out, ignore_errors=True)

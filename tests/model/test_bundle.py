@@ -1,0 +1,323 @@
+"""Bundles on disk: whole or refused, published all at once."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from model.bundle import (
+    CURRENT,
+    ENCODER,
+    FILES,
+    HEAD,
+    PRETRAINED,
+    WEIGHTS,
+    Bundle,
+    BundleFacts,
+    ModelFormatError,
+    live_bundle,
+    publish,
+    staging,
+)
+
+FACTS = BundleFacts(
+    preset="base",
+    network={"vocabulary_size": 300, "tied": True},
+    max_context_tokens=48,
+    max_reply_tokens=32,
+    training={"source": "exports", "examples": 7, "comment": "né 👍"},
+)
+
+SENTENCE = r"^(The|No) model[^\n]+: (train it again|choose|make room)[^\n]*[^.]\.$"
+"""One sentence with the remedy behind a colon."""
+
+
+def put(models: Path, facts: BundleFacts = FACTS) -> Path:
+    """Publish a bundle whose files hold their own names."""
+    with staging(models) as staged:
+        for name in FILES:
+            (staged / name).write_text(f"{name} of {facts.preset}")
+        return publish(staged, facts)
+
+
+def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    def symlink_to(self: Path, target: str, target_is_directory: bool = False) -> None:
+        raise OSError("A required privilege is not held by the client")
+
+    monkeypatch.setattr(Path, "symlink_to", symlink_to)
+
+
+@pytest.fixture(params=["link", "plain file"])
+def current_kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Whether `current` can be a link."""
+    if request.param == "plain file":
+        refuse_links(monkeypatch)
+    return str(request.param)
+
+
+def test_a_published_bundle_is_live_and_opens_with_its_facts(tmp_path: Path, current_kind: str) -> None:
+    directory = put(tmp_path / "new" / "models")
+    assert (directory.parent / CURRENT).is_symlink() == (current_kind == "link")
+    assert live_bundle(directory.parent) == directory
+    assert Bundle.open(directory) == Bundle(directory, FACTS)
+
+
+def test_a_newer_bundle_takes_over_and_the_older_stays(tmp_path: Path, current_kind: str) -> None:
+    older, newer = put(tmp_path), put(tmp_path, replace(FACTS, preset="classic"))
+    assert live_bundle(tmp_path) == newer
+    assert [Bundle.open(directory).facts.preset for directory in (older, newer)] == ["base", "classic"]
+
+
+def test_links_and_plain_files_replace_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path)
+    with monkeypatch.context() as without_links:
+        refuse_links(without_links)
+        directory = put(tmp_path)
+    assert live_bundle(tmp_path) == directory
+    directory = put(tmp_path)
+    assert live_bundle(tmp_path) == directory
+    assert (tmp_path / CURRENT).is_symlink()
+
+
+def test_names_made_in_one_second_differ_and_sort_by_age(tmp_path: Path) -> None:
+    directories = [put(tmp_path) for _ in range(4)]
+    assert directories == sorted(set(directories))
+
+
+def test_a_moved_models_folder_still_works(tmp_path: Path, current_kind: str) -> None:
+    directory = put(tmp_path / "models")
+    moved = (tmp_path / "models").rename(tmp_path / "moved")
+    assert Bundle.open(live_bundle(moved)).directory == moved / directory.name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_what_is_published(tmp_path: Path) -> None:
+    directory = put(tmp_path)
+    assert directory.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in directory.iterdir()} == {0o644}
+
+
+@pytest.mark.parametrize("folder", ["missing", "empty"])
+def test_where_nothing_is_published_the_shipped_bundle_is_live(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "empty").mkdir()
+    assert live_bundle(tmp_path / folder) == PRETRAINED
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("position", [0, -1])
+def test_a_flipped_bit_is_noticed(tmp_path: Path, name: str, position: int) -> None:
+    path = put(tmp_path) / name
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(path.parent)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("change", [b"", b"longer than it was, and by a lot"])
+def test_a_file_of_another_length_is_noticed(tmp_path: Path, name: str, change: bytes) -> None:
+    path = put(tmp_path) / name
+    path.write_bytes(change)
+    with pytest.raises(ModelFormatError, match=f"{name} is damaged"):
+        Bundle.open(path.parent)
+
+
+@pytest.mark.parametrize("name", [HEAD, *FILES])
+def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
+    path = put(tmp_path) / name
+    path.unlink()
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(path.parent)
+    assert f"{path} is missing" in str(caught.value)
+
+
+def test_a_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(tmp_path / "absent")
+    assert str(tmp_path / "absent") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        *(b"", b"{", b"\xff\xfe", b"null", b"[]", b"3", b'"text"', b"{}"),
+        *(b'{"format": 1}', b'{"format": 1, "facts": 3}', b'{"format": 1, "facts": {}, "files": {}}'),
+    ],
+)
+def test_a_head_of_garbage_is_refused(tmp_path: Path, head: bytes) -> None:
+    directory = put(tmp_path)
+    (directory / HEAD).write_bytes(head)
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(directory)
+    assert str(directory) in str(caught.value)
+    assert HEAD in str(caught.value)
+
+
+def test_any_bit_flipped_in_the_head_is_refused_or_harmless(tmp_path: Path) -> None:
+    directory = put(tmp_path)
+    content = (directory / HEAD).read_bytes()
+    refused = 0
+    for bit in range(0, 8 * len(content), 11):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        (directory / HEAD).write_bytes(flipped)
+        try:
+            Bundle.open(directory)
+        except ModelFormatError:
+            refused += 1
+    assert refused > 8 * len(content) / 11 / 2
+
+
+Head = dict[str, dict[str, object]]
+
+
+def rewrite_head(directory: Path, change: Callable[[Head], object]) -> None:
+    head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
+    change(head)
+    (directory / HEAD).write_text(json.dumps(head), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda head: head["facts"].update(colour="red"), "colour"),
+        (lambda head: head["facts"].pop("max_reply_tokens"), "max_reply_tokens"),
+        (lambda head: head["files"].pop(WEIGHTS), WEIGHTS),
+        (lambda head: head["files"].update({ENCODER: "sha256"}), ENCODER),
+    ],
+)
+def test_a_head_of_other_fields_is_refused_and_the_field_named(
+    tmp_path: Path, change: Callable[[Head], object], named: str
+) -> None:
+    directory = put(tmp_path)
+    rewrite_head(directory, change)
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(directory)
+    assert named in str(caught.value)
+
+
+def test_another_format_is_refused_as_that_whatever_else_it_says(tmp_path: Path) -> None:
+    directory = put(tmp_path)
+    rewrite_head(directory, lambda head: head.update(format=2, facts={"colour": "red"}))  # type: ignore[call-overload]
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
+        Bundle.open(directory)
+    assert "has format 2, not 1" in str(caught.value)
+
+
+NO_BUNDLES = ("nothing", ".", "..", "../x", "x/../x", "/", ".new-abc", "bundle.json")
+
+
+@pytest.mark.parametrize(
+    ("named", "kind"),
+    [(named, kind) for named in NO_BUNDLES for kind in ("link", "plain file")]
+    + [(named, "plain file") for named in ("", "a\x00b", "n" * 5000)],
+)
+def test_a_current_that_names_no_bundle_is_refused(tmp_path: Path, named: str, kind: str) -> None:
+    models = tmp_path / "models"
+    for directory in (tmp_path / "x", models / "x", models / ".new-abc"):
+        directory.mkdir(parents=True)
+    (models / "bundle.json").touch()
+    if kind == "plain file":
+        (models / CURRENT).write_text(named + "\n", encoding="utf-8")
+    else:
+        (models / CURRENT).symlink_to(named)
+    with pytest.raises(ModelFormatError, match=r"current names [^\n]*: train it again [^\n]*\.$"):
+        live_bundle(models)
+
+
+def test_a_current_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / CURRENT).mkdir()
+    with pytest.raises(ModelFormatError, match="current cannot be read"):
+        live_bundle(tmp_path)
+    (tmp_path / CURRENT).rmdir()
+    (tmp_path / CURRENT).write_bytes(b"\xff\xff")
+    with pytest.raises(ModelFormatError, match="current cannot be read"):
+        live_bundle(tmp_path)
+
+
+def test_an_old_bundle_can_be_put_back_by_hand(tmp_path: Path) -> None:
+    older, _ = put(tmp_path), put(tmp_path)
+    (tmp_path / CURRENT).unlink()
+    (tmp_path / CURRENT).write_text(f"{older.name}\r\n", encoding="utf-8")
+    assert live_bundle(tmp_path) == older
+
+
+def test_a_bundle_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
+    live = put(tmp_path)
+    with pytest.raises(KeyboardInterrupt), staging(tmp_path) as staged:  # noqa: PT012
+        (staged / WEIGHTS).write_text("half")
+        raise KeyboardInterrupt
+    assert live_bundle(tmp_path) == live
+    assert sorted(os.listdir(tmp_path)) == sorted([live.name, CURRENT])
+
+
+@pytest.mark.parametrize("folder", ["file", "file/models"])
+def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ModelFormatError, match=SENTENCE) as caught, staging(tmp_path / folder):
+        pass
+    assert str(tmp_path / folder) in str(caught.value)
+
+
+def fail_at(count: int, function: Callable[..., object]) -> Callable[..., object]:
+    """A function whose call number `count`, from 0, finds the disk full."""
+    calls = iter(range(1000))
+
+    def failing(*args: object, **kwargs: object) -> object:
+        if next(calls) == count:
+            raise OSError(28, "No space left on device")
+        return function(*args, **kwargs)
+
+    return failing
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "count"),
+    [(os, "fsync", count) for count in range(7)]
+    + [(os, "replace", 0), (Path, "rename", 0), (Path, "chmod", 0), (Path, "chmod", 5), (Path, "write_text", 0)],
+)
+def test_a_publication_that_fails_leaves_the_old_bundle_live(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str, count: int
+) -> None:
+    live = put(tmp_path)
+    with staging(tmp_path) as staged:
+        for file in FILES:
+            (staged / file).touch()
+        monkeypatch.setattr(owner, name, fail_at(count, getattr(owner, name)))
+        with pytest.raises(ModelFormatError, match=r"cannot be written .*No space left.*: make room"):
+            publish(staged, FACTS)
+    monkeypatch.undo()
+    assert live_bundle(tmp_path) == live
+    assert Bundle.open(live).facts == FACTS
+    assert not list(tmp_path.glob(".new-*"))
+    assert put(tmp_path) == live_bundle(tmp_path) != live
+
+
+def test_a_reader_sees_one_whole_bundle_or_another_all_the_time(tmp_path: Path, current_kind: str) -> None:
+    put(tmp_path, replace(FACTS, max_reply_tokens=0))
+    failures: list[Exception] = []
+    seen: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            try:
+                seen.append(Bundle.open(live_bundle(tmp_path)).facts.max_reply_tokens)
+            except ModelFormatError as error:
+                failures.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(1, 40):
+        put(tmp_path, replace(FACTS, max_reply_tokens=number))
+    done.set()
+    reader.join()
+    assert not failures
+    assert len(set(seen)) > 3
+    assert seen == sorted(seen)

@@ -1,0 +1,206 @@
+"""The whole model: turns in, a reply out."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from model.bundle import FILES, HEAD, Bundle, BundleFacts, ModelFormatError, seal
+from model.chatbot import ChatBot
+from model.dialogue import ME, Turn, clean_text
+from model.inference import State
+from model.sampling import SamplingConfig
+from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
+
+FACTS = BundleFacts(preset="base", network={}, max_context_tokens=8, max_reply_tokens=6, training={})
+GREEDY, WILD = SamplingConfig(temperature=0), SamplingConfig(temperature=10, top_p=1)
+TURNS = [Turn("ann", "hello there"), Turn(ME, "hello you"), Turn("ann", "how are you")]
+SILENT = (PAD, UNKNOWN, START, *range(END + 1, LINE_ID))
+"""Ids that are no part of a reply: padding, the start, and the markers of speakers."""
+
+
+class ScriptedInference:
+    """A network that spells: in step n, token n of the script is likely, and the end after the last one.
+
+    Args:
+        vocabulary_size: of its logits.
+        script: the ids; each may also be a dict of logits.
+    """
+
+    def __init__(self, vocabulary_size: int, script: list[Any]) -> None:
+        self.vocabulary_size = vocabulary_size
+        self.script = script
+        self.contexts: list[list[int]] = []
+        self.heard: list[int] = []
+        """The tokens it was told it had said."""
+
+    def encode(self, contexts: list[list[int]]) -> State:
+        self.contexts += contexts
+        return State({}, {"step": np.zeros(len(contexts), np.int64)})
+
+    def step(self, tokens: npt.NDArray[np.int64], state: State) -> tuple[npt.NDArray[np.float32], State]:
+        self.heard += tokens.tolist()
+        step = int(state.layers["step"][0])
+        likely = self.script[step] if step < len(self.script) else END
+        logits = np.zeros((1, self.vocabulary_size), np.float32)
+        for token, value in (likely if isinstance(likely, dict) else {likely: 900.0}).items():
+            logits[0, token] = value
+        return logits, State({}, {"step": state.layers["step"] + 1})
+
+
+def spelling(tokenizer: Tokenizer, script: list[Any], facts: BundleFacts = FACTS) -> tuple[ChatBot, ScriptedInference]:
+    inference = ScriptedInference(tokenizer.vocabulary_size, script)
+    return ChatBot(tokenizer, inference, facts), inference  # type: ignore[arg-type]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_says_what_the_network_spells_and_stops_at_the_end(tokenizer: Tokenizer) -> None:
+    ids = tokenizer.encode("hello you")
+    bot, inference = spelling(tokenizer, [*ids, END, *ids])
+    assert bot.reply(TURNS, rng(), GREEDY) == "hello you"
+    assert inference.heard == [START, *ids]
+
+
+@pytest.mark.parametrize("text", ["hello\nyou", "👍 hello", "fine é"])
+def test_lines_and_emoji_are_said(tokenizer: Tokenizer, text: str) -> None:
+    bot, _ = spelling(tokenizer, tokenizer.encode(text), replace(FACTS, max_reply_tokens=20))
+    assert bot.reply(TURNS, rng()) == text
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+def test_a_reply_is_never_longer_than_max_reply_tokens(tokenizer: Tokenizer, most: int) -> None:
+    (hello,) = tokenizer.encode("hello")
+    bot, inference = spelling(tokenizer, [hello] * 100, replace(FACTS, max_reply_tokens=most))
+    assert bot.reply(TURNS, rng()) == " ".join(["hello"] * most)
+    assert len(inference.heard) == most
+
+
+@pytest.mark.parametrize("first", [END, LINE_ID, PAD, START, UNKNOWN, 4, 5, 6])
+@pytest.mark.parametrize("sampling", [GREEDY, WILD])
+def test_a_reply_is_never_empty_even_if_the_network_wants_to_say_nothing(
+    tokenizer: Tokenizer, first: int, sampling: SamplingConfig
+) -> None:
+    (hello,) = tokenizer.encode("hello")
+    bot, _ = spelling(tokenizer, [{first: 500.0, hello: 400.0}])
+    assert bot.reply(TURNS, rng(), sampling) == "hello"
+
+
+@pytest.mark.parametrize("white", ["\n \t", "\x00\x1b", "\u200b", "\u2028"])
+def test_a_reply_of_white_space_is_three_dots(tokenizer: Tokenizer, white: str) -> None:
+    """Byte by byte, the network can spell what clean text never has."""
+    bot, _ = spelling(tokenizer, [8 + byte for byte in white.encode()])
+    assert bot.reply(TURNS, rng()) == "…"
+
+
+def test_a_line_end_before_the_end_is_not_said(tokenizer: Tokenizer) -> None:
+    (hello,) = tokenizer.encode("hello")
+    bot, _ = spelling(tokenizer, [hello, LINE_ID, LINE_ID])
+    assert bot.reply(TURNS, rng()) == "hello"
+
+
+def test_replies_are_clean_text(tokenizer: Tokenizer) -> None:
+    said = "hello \x00 <@1> you\n\n https://x.y you"
+    bot, _ = spelling(tokenizer, tokenizer.encode(said), replace(FACTS, max_reply_tokens=200))
+    assert bot.reply(TURNS, rng()) == clean_text(said) == "hello you\nyou"
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, SamplingConfig(), WILD])
+def test_markers_and_padding_are_never_said(tokenizer: Tokenizer, sampling: SamplingConfig) -> None:
+    (hello,) = tokenizer.encode("hello")
+    wishes = {**dict.fromkeys(SILENT, 900.0), hello: 800.0}
+    bot, inference = spelling(tokenizer, [wishes] * 6)
+    assert bot.reply(TURNS, rng(), sampling) == "hello hello hello hello hello hello"
+    assert inference.heard == [START] + [hello] * 5
+
+
+def test_the_context_is_marked_and_bounded(tokenizer: Tokenizer) -> None:
+    bot, inference = spelling(tokenizer, [])
+    bot.reply(TURNS, rng())
+    bot.reply([Turn("ann", "hello " * 50)], rng())
+    bot.reply([Turn("ann", "hello"), Turn("bob", "you")], rng())
+    (hello,), (you,) = tokenizer.encode("hello"), tokenizer.encode("you")
+    assert inference.contexts[0][-len(tokenizer.encode("how are you")) - 1 :] == [5, *tokenizer.encode("how are you")]
+    assert len(inference.contexts[0]) <= FACTS.max_context_tokens
+    assert inference.contexts[1] == [5] + [hello] * 7
+    assert inference.contexts[2] == [6, hello, 5, you]
+
+
+def test_a_conversation_without_turns_gets_a_reply(tokenizer: Tokenizer) -> None:
+    bot, inference = spelling(tokenizer, tokenizer.encode("hello"))
+    assert bot.reply([], rng()) == "hello"
+    assert inference.contexts == [[END]]
+
+
+def test_the_same_seed_gives_the_same_reply_and_others_give_others(tokenizer: Tokenizer) -> None:
+    bot, _ = spelling(tokenizer, [{}] * 6)
+    replies = [bot.reply(TURNS, rng(seed), WILD) for seed in (1, 1, 2, 3)]
+    assert replies[0] == replies[1]
+    assert len(set(replies)) == 3
+
+
+def test_temperature_0_ignores_the_seed(tokenizer: Tokenizer) -> None:
+    shuffled = np.random.default_rng(5).normal(size=(6, tokenizer.vocabulary_size))
+    bot, _ = spelling(tokenizer, [dict(enumerate(row)) for row in shuffled])
+    chance = rng(1)
+    assert bot.reply(TURNS, chance, GREEDY) == bot.reply(TURNS, rng(2), GREEDY)
+    assert chance.bit_generator.state == rng(1).bit_generator.state
+
+
+def test_a_bundle_of_a_real_network_replies(tiny_bundle: Path) -> None:
+    bot = ChatBot.load(tiny_bundle)
+    assert bot.facts == Bundle.open(tiny_bundle).facts
+    for turns in (TURNS, [], [Turn("ann", "hello " * 100)], [Turn(ME, "hello")]):
+        reply = bot.reply(turns, rng())
+        assert reply == clean_text(reply) != ""
+        assert reply == bot.reply(turns, rng())
+        assert bot.reply(turns, rng(1), GREEDY) == bot.reply(turns, rng(2), GREEDY)
+
+
+def test_replies_depend_on_the_context(tiny_bundle: Path) -> None:
+    bot = ChatBot.load(tiny_bundle)
+    assert len({bot.reply([Turn("ann", text)], rng(), GREEDY) for text in ("hello", "you", "👍", "fine thanks")}) > 1
+
+
+def test_threads_do_not_disturb_each_other(tiny_bundle: Path) -> None:
+    bot = ChatBot.load(tiny_bundle)
+
+    def answer(seed: int) -> str:
+        return bot.reply(TURNS[: seed % 4], rng(seed), WILD)
+
+    seeds = range(60)
+    alone = [answer(seed) for seed in seeds]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(answer, seeds)) == alone
+    assert len(set(alone)) > 50
+
+
+@pytest.mark.parametrize("name", [HEAD, *FILES])
+def test_a_damaged_bundle_is_refused(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    directory = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    content = (directory / name).read_bytes()
+    (directory / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(ModelFormatError, match="damaged"):
+        ChatBot.load(directory)
+    (directory / name).unlink()
+    with pytest.raises(ModelFormatError, match="missing"):
+        ChatBot.load(directory)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("content", [b"", b"garbage"])
+def test_a_whole_bundle_of_what_is_no_model_is_refused(
+    tiny_bundle: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    directory = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    (directory / name).write_bytes(content)
+    seal(directory, Bundle.open(tiny_bundle).facts)
+    with pytest.raises(ModelFormatError, match=r"cannot be loaded \(\w+\): train it again\.$"):
+        ChatBot.load(directory)

@@ -1,0 +1,114 @@
+"""The graphs at work: batches, states and their copies."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.bundle import DECODER, ENCODER
+from model.inference import Inference, State
+from model.onnx_graph import export
+from model.seq2seq import Seq2SeqConfig
+from model.tokenizer import START
+from tests.model.tiny_network import CONFIGS, lively_network, random_contexts, random_replies
+
+TOKENS = np.array([START, 9, 17], np.int64)
+CONTEXTS = [[5, 6, 7, 8, 9], [10], [11, 12, 13, 14, 15, 16, 17, 18, 19]]
+
+
+@pytest.fixture(scope="module", params=["base", "classic"])
+def config(request: pytest.FixtureRequest) -> Seq2SeqConfig:
+    return CONFIGS[request.param]
+
+
+@pytest.fixture(scope="module")
+def inference(config: Seq2SeqConfig, tmp_path_factory: pytest.TempPathFactory) -> Inference:
+    """Of a float network: int8 inputs share a scale over the batch, so that rows are only nearly alike there."""
+    directory = tmp_path_factory.mktemp("float")
+    export(lively_network(config), directory, quantized=False)
+    return Inference(directory)
+
+
+def arrays(state: State) -> dict[str, np.ndarray]:
+    return {**state.context, **state.layers}
+
+
+def assert_same(first: State, second: State) -> None:
+    assert arrays(first).keys() == arrays(second).keys()
+    for name, value in arrays(first).items():
+        np.testing.assert_allclose(value, arrays(second)[name], atol=1e-6, err_msg=name)
+
+
+def test_a_batch_of_contexts_of_different_lengths_is_as_good_as_one_by_one(inference: Inference) -> None:
+    logits, state = inference.step(TOKENS, inference.encode(CONTEXTS))
+    logits, _ = inference.step(TOKENS[::-1], state)
+    for row, context in enumerate(CONTEXTS):
+        _, state = inference.step(TOKENS[row : row + 1], inference.encode([context]))
+        alone, _ = inference.step(TOKENS[::-1][row : row + 1], state)
+        np.testing.assert_allclose(logits[row : row + 1], alone, atol=1e-5)
+    assert np.abs(logits[0] - logits[1]).max() > 0.1
+
+
+def test_an_int8_batch_is_nearly_as_good_as_one_by_one(config: Seq2SeqConfig, tmp_path: Path) -> None:
+    export(lively_network(config), tmp_path)
+    inference = Inference(tmp_path)
+    contexts, replies = random_contexts(config), random_replies(config, time=1)
+    logits, _ = inference.step(replies[:, 0], inference.encode(contexts))
+    for row, context in enumerate(contexts):
+        alone, _ = inference.step(replies[row], inference.encode([context]))
+        assert np.sqrt(((logits[row] - alone[0]) ** 2).mean()) < 0.05 * logits.std()
+
+
+def test_taking_rows_repeats_and_reorders_them(inference: Inference) -> None:
+    state = inference.encode(CONTEXTS)
+    rows = np.array([2, 0, 2, 2], np.int64)
+    taken = state.take(rows)
+    assert arrays(taken).keys() == arrays(state).keys()
+    for name, value in arrays(taken).items():
+        np.testing.assert_array_equal(value, arrays(state)[name][rows])
+    logits, after = inference.step(TOKENS[rows], taken)
+    expected, whole = inference.step(TOKENS, state)
+    np.testing.assert_allclose(logits, expected[rows], atol=1e-5)
+    assert_same(after, whole.take(rows))
+
+
+def test_candidates_of_one_context_go_their_own_ways(inference: Inference) -> None:
+    state = inference.encode(CONTEXTS[:1])
+    logits, candidates = inference.step(TOKENS, state.take(np.zeros(3, np.int64)))
+    for row, token in enumerate(TOKENS):
+        alone, after = inference.step(np.array([token]), state)
+        np.testing.assert_allclose(logits[row : row + 1], alone, atol=1e-5)
+        assert_same(candidates.take(np.array([row])), after)
+
+
+def test_a_step_leaves_its_state_as_it_was(inference: Inference) -> None:
+    state = inference.encode(CONTEXTS)
+    first, after = inference.step(TOKENS, state)
+    second, again = inference.step(TOKENS, state)
+    np.testing.assert_array_equal(first, second)
+    assert_same(after, again)
+    assert np.abs(after.layers["h_0"] - state.layers["h_0"]).max() > 0.01
+
+
+def test_a_state_has_what_attention_looks_at_only_where_there_is_attention(
+    config: Seq2SeqConfig, inference: Inference
+) -> None:
+    state = inference.encode(CONTEXTS)
+    assert sorted(state.context) == (["absent", "keys", "memory"] if config.attention == "luong" else [])
+    assert sorted(state.layers) == sorted(f"{kind}_{layer}" for kind in "hc" for layer in range(config.decoder_layers))
+    assert {value.shape[0] for value in arrays(state).values()} == {3}
+
+
+def test_logits_are_one_row_a_token_and_may_be_written_to(config: Seq2SeqConfig, inference: Inference) -> None:
+    logits, _ = inference.step(TOKENS, inference.encode(CONTEXTS))
+    assert logits.shape == (3, config.vocabulary_size)
+    assert logits.dtype == np.float32
+    logits[:, 0] = -np.inf
+
+
+@pytest.mark.parametrize("name", [ENCODER, DECODER])
+def test_a_file_that_is_no_graph_is_an_error(name: str, tmp_path: Path) -> None:
+    export(lively_network(CONFIGS["classic"]), tmp_path)
+    (tmp_path / name).write_bytes(b"no graph")
+    with pytest.raises(Exception, match=name):
+        Inference(tmp_path)

@@ -1,0 +1,223 @@
+"""The network: two faces of one set of layers, and an LSTM that is Keras's in all but speed."""
+
+import json
+from dataclasses import FrozenInstanceError, asdict, replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from model.seq2seq import LSTM, Seq2SeqConfig, build
+from model.tokenizer import PAD
+from tests.model.tiny_network import (
+    CONFIGS,
+    lively_network,
+    padded,
+    random_contexts,
+    random_replies,
+    teacher_forced,
+)
+
+every_shape = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
+
+
+@every_shape
+def test_logits_step_by_step_are_the_teacher_forced_ones(config: Seq2SeqConfig) -> None:
+    network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
+    memory, mask, state = network.encode(tf.constant(padded(contexts)))
+    steps = []
+    for tokens in replies.T:
+        logits, state = network.decode_step(tf.constant(tokens), memory, mask, state)
+        steps.append(logits)
+    expected = teacher_forced(network, contexts, replies)
+    assert expected.shape == (3, 6, config.vocabulary_size)
+    assert expected.std() > 0.3
+    np.testing.assert_allclose(np.stack(steps, 1), expected, atol=1e-5)
+
+
+@every_shape
+def test_a_reply_never_looks_ahead(config: Seq2SeqConfig) -> None:
+    network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
+    changed = replies.copy()
+    changed[:, 3:] = (changed[:, 3:] + 1) % config.vocabulary_size
+    before, after = teacher_forced(network, contexts, replies), teacher_forced(network, contexts, changed)
+    np.testing.assert_allclose(before[:, :3], after[:, :3], atol=1e-6)
+    assert (np.abs(before[:, 3:] - after[:, 3:]).max(axis=(0, 2)) > 1e-3).all()
+
+
+@every_shape
+def test_every_token_of_the_context_counts(config: Seq2SeqConfig) -> None:
+    network, (context,), replies = lively_network(config), random_contexts(config, (5,)), random_replies(config, 1)
+    expected = teacher_forced(network, [context], replies)
+    for position in range(len(context)):
+        changed = context.copy()
+        changed[position] = changed[position] % (config.vocabulary_size - 1) + 1
+        assert np.abs(teacher_forced(network, [changed], replies) - expected).max() > 1e-5
+
+
+@every_shape
+def test_logits_do_not_depend_on_padding_or_neighbours(config: Seq2SeqConfig) -> None:
+    network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
+    together = teacher_forced(network, contexts, replies)
+    for row, context in enumerate(contexts):
+        alone = teacher_forced(network, [context], replies[row : row + 1])
+        np.testing.assert_allclose(together[row : row + 1], alone, atol=1e-5)
+
+
+@every_shape
+def test_padding_changes_neither_the_loss_nor_its_gradients(config: Seq2SeqConfig) -> None:
+    network, contexts = lively_network(config), random_contexts(config)
+    replies = random_replies(config, time=7)
+    inputs, targets, weights = replies[:, :-1], replies[:, 1:], np.ones((3, 6), np.float32)
+    wider = [np.pad(value, ((0, 0), (0, 4)), constant_values=PAD) for value in (inputs, targets, weights)]
+
+    def loss_and_gradients(encoder_ids: Any, decoder_ids: Any, targets: Any, weights: Any) -> list[Any]:
+        with tf.GradientTape() as tape:
+            logits = network(tf.constant(encoder_ids), tf.constant(decoder_ids), training=False)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) * weights
+            loss = tf.reduce_sum(losses) / tf.reduce_sum(weights)
+        gradients = tape.gradient(loss, [variable.value for variable in network.trainable_variables])
+        return [np.asarray(tf.convert_to_tensor(value)) for value in (loss, *gradients)]
+
+    plain = loss_and_gradients(padded(contexts), inputs, targets, weights)
+    roomy = loss_and_gradients(padded(contexts, extra=5), *wider)
+    for expected, value in zip(plain, roomy, strict=True):
+        assert np.abs(expected).max() > 0
+        np.testing.assert_allclose(value, expected, atol=1e-5)
+
+
+def test_dropout_drops_in_training_only() -> None:
+    config = CONFIGS["base"]
+    contexts, replies = tf.constant(padded(random_contexts(config))), tf.constant(random_replies(config))
+    network, plain = build(replace(config, dropout=0.5)), build(replace(config, dropout=0.0))
+    plain.set_weights(network.get_weights())
+    np.testing.assert_array_equal(network(contexts, replies), plain(contexts, replies, training=True))
+    first, second = (np.asarray(network(contexts, replies, training=True)) for _ in range(2))
+    assert not np.allclose(first, second)
+    assert not np.allclose(first, network(contexts, replies))
+
+
+def test_dropout_drops_the_same_units_in_all_steps_and_others_in_each_row() -> None:
+    network = build(replace(CONFIGS["base"], dropout=0.5))
+    dropped = np.asarray(network.dropout(tf.ones([2, 5, 50]), training=True))
+    assert (dropped == dropped[:, :1]).all()
+    assert (dropped[0] != dropped[1]).any()
+    assert set(np.unique(dropped)) == {0.0, 2.0}
+
+
+def test_the_same_seed_builds_the_same_network() -> None:
+    networks = []
+    for seed in (1, 1, 2):
+        keras.utils.set_random_seed(seed)
+        networks.append(np.concatenate([value.ravel() for value in build(CONFIGS["base"]).get_weights()]))
+    assert np.array_equal(networks[0], networks[1])
+    assert not np.array_equal(networks[0], networks[2])
+
+
+def test_a_new_network_remembers_and_knows_nothing() -> None:
+    network = build(CONFIGS["base"])
+    units = CONFIGS["base"].encoder_units
+    bias = np.asarray(network.encoder.bias)
+    assert bias.tolist() == [0.0] * units + [1.0] * units + [0.0] * 2 * units
+    logits = teacher_forced(network, random_contexts(network.config), random_replies(network.config))
+    assert np.abs(logits).max() < 0.1
+
+
+def test_a_tied_network_has_one_matrix_of_the_vocabulary_and_an_untied_one_has_two() -> None:
+    for config, matrices in ((CONFIGS["base"], 1), (CONFIGS["classic"], 2)):
+        shapes = [variable.shape for variable in build(config).trainable_variables]
+        assert sum(config.vocabulary_size in shape and len(shape) == 2 for shape in shapes) == matrices
+
+
+@every_shape
+def test_a_config_survives_json(config: Seq2SeqConfig) -> None:
+    assert Seq2SeqConfig(**json.loads(json.dumps(asdict(config)))) == config
+
+
+def test_a_misspelt_field_is_an_error_and_a_config_does_not_change() -> None:
+    with pytest.raises(TypeError, match="encoder_unit"):
+        Seq2SeqConfig(vocabulary_size=9, encoder_unit=3)  # type: ignore[call-arg]
+    with pytest.raises(FrozenInstanceError):
+        CONFIGS["base"].dropout = 0.9  # type: ignore[misc]
+
+
+BATCH, TIME, FEATURES, UNITS = 3, 7, 5, 6
+ALL_PRESENT = np.ones((BATCH, TIME), bool)
+MASKS: dict[str, Any] = {
+    "no mask": None,
+    "all present": ALL_PRESENT,
+    "padded behind": np.arange(TIME) < np.array([[7], [4], [1]]),
+    "padded before": np.arange(TIME) >= np.array([[0], [3], [6]]),
+    "with holes": np.random.default_rng(5).random((BATCH, TIME)) < 0.5,
+}
+
+
+def same_lstms() -> tuple[LSTM, keras.layers.LSTM]:
+    """Ours and Keras's, with the same weights, none of which is zero."""
+    rng = np.random.default_rng(0)
+    ours, theirs = LSTM(UNITS), keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)
+    ours.build((None, None, FEATURES))
+    theirs.build((None, None, FEATURES))
+    weights = [rng.normal(0, 0.6, variable.shape) for variable in ours.trainable_variables]
+    ours.set_weights(weights)
+    theirs.set_weights(weights)
+    return ours, theirs
+
+
+def results_and_gradients(run: Any, weights: list[Any], mask: Any) -> list[Any]:
+    """Outputs where the mask is, the last state, and the gradients of a random sum of all of them."""
+    rng = np.random.default_rng(1)
+    inputs = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), tf.float32)
+    h, c = (tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32) for _ in range(2))
+    present = tf.constant(ALL_PRESENT if mask is None else mask, tf.float32)[:, :, tf.newaxis]
+    with tf.GradientTape() as tape:
+        tape.watch([inputs, h, c])
+        outputs, last_h, last_c = run(inputs, h, c)
+        results = [outputs * present, last_h, last_c]
+        total = sum(tf.reduce_sum(value * rng.normal(size=value.shape).astype(np.float32)) for value in results)
+    gradients = tape.gradient(total, [inputs, h, c, *weights])
+    return [np.asarray(value) for value in (*results, *gradients)]
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [(name, "eager") for name in MASKS]
+    + [(name, mode) for name in ("no mask", "with holes") for mode in ("graph of any shape", "XLA")],
+)
+def test_the_lstm_is_that_of_keras_in_outputs_and_gradients(name: str, mode: str) -> None:
+    ours, theirs = same_lstms()
+    mask = MASKS[name]
+    present = None if mask is None else tf.constant(mask, tf.float32)
+
+    def run_ours(inputs: Any, h: Any, c: Any) -> Any:
+        return ours(inputs, h, c, present)
+
+    def run_theirs(inputs: Any, h: Any, c: Any) -> Any:
+        return theirs(inputs, initial_state=[h, c], mask=None if mask is None else tf.constant(mask, tf.bool))
+
+    if mode == "graph of any shape":
+        shapes = [tf.TensorSpec(shape) for shape in ((None, None, FEATURES), (None, UNITS), (None, UNITS))]
+        run_ours = tf.function(run_ours, input_signature=shapes)
+    if mode == "XLA":
+        run_ours = tf.function(run_ours, jit_compile=True)
+    expected = results_and_gradients(run_theirs, [variable.value for variable in theirs.trainable_variables], mask)
+    values = results_and_gradients(run_ours, [variable.value for variable in ours.trainable_variables], mask)
+    assert len(values) == 9
+    for value, other in zip(values, expected, strict=True):
+        assert np.abs(other).max() > 0.01
+        np.testing.assert_allclose(value, other, atol=2e-5)
+
+
+def test_the_lstm_goes_on_from_step_to_step_as_in_one_run() -> None:
+    lstm, _ = same_lstms()
+    inputs = np.random.default_rng(2).normal(size=(BATCH, TIME, FEATURES)).astype(np.float32)
+    zeros = tf.zeros([BATCH, UNITS])
+    outputs, last_h, last_c = lstm(tf.constant(inputs), zeros, zeros)
+    h = c = zeros
+    for time in range(TIME):
+        h, c = lstm.step(tf.constant(inputs[:, time]), h, c)
+        np.testing.assert_allclose(h, outputs[:, time], atol=1e-6)
+    np.testing.assert_allclose(h, last_h, atol=1e-6)
+    np.testing.assert_allclose(c, last_c, atol=1e-6)
