@@ -7,6 +7,7 @@
 Nothing in a bundle is code, and `bundle.json` lists size and hash of every other file.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -29,6 +30,7 @@ HEAD, CURRENT = "bundle.json", "current"
 TOKENIZER, WEIGHTS, ENCODER, DECODER = "tokenizer.model", "weights.safetensors", "encoder.onnx", "decoder.onnx"
 FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER)
 
+_MOST_TOKENS = 4096
 _REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"
 
 
@@ -52,6 +54,12 @@ class BundleFacts:
     max_context_tokens: int
     max_reply_tokens: int
     training: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("max_context_tokens", "max_reply_tokens"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= _MOST_TOKENS:
+                raise ValueError(f"{name} must be from 1 to {_MOST_TOKENS}, not {value!r}")
 
 
 @dataclass(frozen=True)
@@ -184,9 +192,14 @@ def _point(current: Path, name: str) -> None:
 
 
 def _sync(path: Path) -> None:
-    if os.name == "nt" and path.is_dir():  # Windows syncs no directories, and needs not
-        return
-    descriptor = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    if path.is_dir():
+        with contextlib.suppress(OSError):  # Windows and some network shares sync no directories
+            _sync_descriptor(os.open(path, os.O_RDONLY))
+    else:
+        _sync_descriptor(os.open(path, os.O_RDWR))
+
+
+def _sync_descriptor(descriptor: int) -> None:
     try:
         os.fsync(descriptor)
     finally:

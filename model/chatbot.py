@@ -11,6 +11,9 @@ from model.inference import Inference
 from model.sampling import SamplingConfig, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
 
+_BROKEN = "\ufffd"
+"""What the bytes of half a character decode to."""
+
 _SPEECHLESS = "…"
 """When all the network has to say is white space."""
 
@@ -39,6 +42,8 @@ class ChatBot:
             raise ModelFormatError(
                 f"The model in {directory} cannot be loaded ({type(error).__name__}): train it again."
             ) from error
+        if tokenizer.vocabulary_size != bundle.facts.network.get("vocabulary_size"):
+            raise ModelFormatError(f"The model in {directory} has the tokenizer of another one: train it again.")
         return cls(tokenizer, inference, bundle.facts)
 
     def reply(self, turns: Sequence[Turn], rng: np.random.Generator, sampling: SamplingConfig | None = None) -> str:
@@ -54,7 +59,8 @@ class ChatBot:
         """
         context = self._tokenizer.encode_context(render_context(turns), self.facts.max_context_tokens)
         ids = self._generate(context, sampling or SamplingConfig(), rng)
-        return clean_text(self._tokenizer.decode(ids)) or _SPEECHLESS  # bytes can spell what text never has
+        text = self._tokenizer.decode(ids).replace(_BROKEN, "")
+        return clean_text(text) or _SPEECHLESS  # bytes can spell what text never has
 
     def _generate(self, context: list[int], sampling: SamplingConfig, rng: np.random.Generator) -> list[int]:
         state = self._inference.encode([context])

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from model import ChinwagError
 from model.dialogue import render_context
-from model.tokenizer import END, PAD, START, Tokenizer
+from model.tokenizer import END, PAD, START, Tokenizer, TokenizerError
 from training.examples import Example
 
 SPLITS = ("train", "validation")
@@ -159,7 +159,7 @@ class Dataset:
             return cls(DatasetConfig(**head["config"]), head["facts"], tokenizer, train, validation or train)
         except FileNotFoundError as error:
             raise DatasetError(f"{directory} holds no prepared dataset: run `chinwag-train prepare` first.") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, TokenizerError) as error:
             raise DatasetError(f"{directory} is damaged ({error}): prepare the dataset again.") from error
 
 

@@ -4,7 +4,6 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -122,7 +121,6 @@ def _encode(
 
 def _facts(tally: Tally, notes: ReadNotes, sides: Counter[str], held_out: bool) -> dict[str, object]:
     return {
-        "prepared": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": notes.files,
         "held_out": held_out,
         "train_examples": sides["train"] if held_out else tally.examples,

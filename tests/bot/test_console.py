@@ -7,9 +7,8 @@ from collections.abc import Iterable
 import numpy as np
 import pytest
 
-from model.dialogue import MAX_CONTEXT_TURNS
 from bot.console import Conversation, answer_lines, chat
-
+from model.dialogue import MAX_CONTEXT_TURNS
 from tests.bot.scripted_model import ScriptedModel
 
 

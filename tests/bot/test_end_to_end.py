@@ -66,9 +66,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "models"
 
 
-async def test_a_trained_bot_answers_what_it_has_learned(
-    models: Path, server: DiscordServer, connect: Connect
-) -> None:
+async def test_a_trained_bot_answers_what_it_has_learned(models: Path, server: DiscordServer, connect: Connect) -> None:
     alice = server.user("alice")
     async with connect(LiveModel(models)):
         for question, answer in EXCHANGES.items():

@@ -8,7 +8,6 @@ import discord
 import pytest
 
 from bot.history import is_speech, known_target, to_context, unbroken
-
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn
 
 BOT, ALICE, BOB = 1, 2, 3

@@ -1,0 +1,137 @@
+"""Examples to ids on disk to batches."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.dialogue import Turn
+from model.tokenizer import END, PAD, START, Tokenizer
+from training.dataset import (
+    Dataset,
+    DatasetConfig,
+    DatasetError,
+    DatasetWriter,
+    RaggedIds,
+    Split,
+    batches,
+    count_batches,
+)
+from training.examples import Example
+
+TOKENIZER = Tokenizer.train(["hello there", "good morning to you", "a b c d e f g"], vocabulary_size=300)
+
+
+def example(context: str, reply: str, conversation: str = "c") -> Example:
+    return Example(conversation, (Turn("a", context),), Turn("b", reply))
+
+
+def ragged(sequences: list[list[int]]) -> RaggedIds:
+    offsets = np.cumsum([0, *map(len, sequences)]).astype(np.uint64)
+    return RaggedIds(np.array([token for ids in sequences for token in ids], np.uint16), offsets)
+
+
+def split_of(pairs: list[tuple[list[int], list[int]]]) -> Split:
+    return Split(ragged([context for context, _ in pairs]), ragged([reply for _, reply in pairs]))
+
+
+def write(directory: Path, examples: list[tuple[str, Example]], config: DatasetConfig | None = None) -> Dataset:
+    directory.mkdir()
+    writer = DatasetWriter(directory, TOKENIZER, config or DatasetConfig())
+    for side, item in examples:
+        writer.add(side, item)
+    writer.close({"held_out": True})
+    return Dataset.open(directory)
+
+
+def test_what_is_written_comes_back(tmp_path: Path) -> None:
+    dataset = write(
+        tmp_path / "d", [("train", example("hello", "good morning")), ("validation", example("a b", "to you\nc"))]
+    )
+    assert len(dataset.train) == len(dataset.validation) == 1
+    assert TOKENIZER.decode_context(dataset.train.contexts[0].tolist()) == [("<you>", "hello")]
+    assert TOKENIZER.decode(dataset.validation.replies[0].tolist()) == "to you\nc"
+    assert dataset.validation.replies[0][-1] == END
+
+
+def test_a_reply_that_is_too_long_is_cut_and_not_taught_to_end_there(tmp_path: Path) -> None:
+    config = DatasetConfig(max_reply_tokens=4)
+    reply = write(tmp_path / "d", [("train", example("hello", "a b c d e f g"))], config).train.replies[0]
+    assert len(reply) == 4
+    assert END not in reply
+
+
+def test_a_dataset_with_nothing_held_out_is_validated_on_what_it_trains_on(tmp_path: Path) -> None:
+    dataset = write(tmp_path / "d", [("train", example("hello", "there"))])
+    assert dataset.validation is dataset.train
+
+
+ids = st.lists(st.integers(PAD + 1, 60), min_size=1, max_size=30)
+
+
+@given(st.lists(st.tuples(ids, ids), min_size=1, max_size=40), st.integers(1, 9), st.booleans())
+def test_batches_hold_every_example_once_shifted_padded_and_weighed(
+    pairs: list[tuple[list[int], list[int]]], batch_size: int, shuffled: bool
+) -> None:
+    rng = np.random.default_rng(0) if shuffled else None
+    seen = []
+    for batch in batches(split_of(pairs), batch_size=batch_size, rng=rng):
+        assert len(batch.encoder_ids) == batch_size
+        assert (batch.decoder_ids[:, 0] == START).all()
+        assert (batch.decoder_ids[:, 1:] == batch.targets[:, :-1]).all()
+        assert ((batch.targets != PAD) == (batch.weights == 1)).all()
+        for context, target, weights in zip(batch.encoder_ids, batch.targets, batch.weights, strict=True):
+            if weights.any():
+                seen.append((context[context != PAD].tolist(), target[target != PAD].tolist()))
+            else:
+                assert context.tolist() == [END] + [PAD] * (len(context) - 1)  # attention needs something to look at
+    assert sorted(seen) == sorted(pairs)
+
+
+def test_batches_come_in_few_shapes_and_waste_little() -> None:
+    rng = np.random.default_rng(3)
+    lengths = np.minimum(rng.geometric(0.06, 4000), 48)
+    pairs = [([5] * int(lengths[-1 - row]), [6] * int(lengths[row])) for row in range(4000)]
+    split = split_of(pairs)
+    made = list(batches(split, batch_size=32, rng=rng))
+    shapes = {(batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made}
+    assert (len(made), len(shapes)) == count_batches(split, 32)
+    assert len(shapes) <= 8
+    assert sum(batch.weights.sum() for batch in made) / sum(batch.weights.size for batch in made) > 0.7
+
+
+def test_equal_generators_shuffle_equally_and_others_do_not(dataset: Dataset) -> None:
+    def first(seed: int) -> list[list[int]]:
+        batch = next(iter(batches(dataset.train, batch_size=16, rng=np.random.default_rng(seed))))
+        return batch.targets.tolist()
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.replies.ids", "train.contexts.offsets.npy"])
+def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(dataset_directory, tmp_path / "copy")
+    (copy / name).unlink()
+    with pytest.raises(DatasetError, match="prepare"):
+        Dataset.open(copy)
+
+
+@pytest.mark.parametrize("name", ["train.replies.ids", "validation.contexts.ids", "tokenizer.model", "dataset.json"])
+def test_a_file_cut_short_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
+    copy = shutil.copytree(dataset_directory, tmp_path / "copy")
+    (copy / name).write_bytes((copy / name).read_bytes()[:-100])
+    with pytest.raises(DatasetError, match=r"damaged.*prepare"):
+        Dataset.open(copy)
+
+
+def test_another_versions_dataset_is_refused(dataset_directory: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(dataset_directory, tmp_path / "copy")
+    head = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps(head | {"format": 99}))
+    with pytest.raises(DatasetError, match="another version"):
+        Dataset.open(copy)
