@@ -60,12 +60,13 @@ def prepare(
         DatasetError: there is nothing to learn from, or `out` is taken.
     """
     config, notes, tally = config or DatasetConfig(), notes or ReadNotes(), Tally()
-    if out.exists() and not (out / "dataset.json").exists() and any(out.iterdir()):
-        raise DatasetError(f"{out} holds something that is no dataset: name an empty or a new folder.")
-    building = out.with_name(f".{out.name}.new")
-    shutil.rmtree(building, ignore_errors=True)
-    building.mkdir(parents=True)
+    building, replaced = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
     try:
+        if out.exists() and not (out / "dataset.json").exists() and any(out.iterdir()):
+            raise DatasetError(f"{out} holds something that is no dataset: name an empty or a new folder.")
+        for left_over in (building, replaced):
+            shutil.rmtree(left_over, ignore_errors=True)
+        building.mkdir(parents=True)
         spool = building / "examples.jsonl"
         with Archive(building) as archive:
             archive.add(read_exports(exports, notes))
@@ -75,10 +76,14 @@ def prepare(
         held_out = sides["train"] > sides["validation"] >= _FEWEST_HELD_OUT
         _encode(spool, building, config, tokenizer, vocabulary_size, held_out, _facts(tally, notes, sides, held_out))
         spool.unlink()
-        shutil.rmtree(out, ignore_errors=True)
+        if out.exists():
+            out.rename(replaced)
         building.rename(out)
+    except OSError as error:
+        raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
     finally:
-        shutil.rmtree(building, ignore_errors=True)
+        for left_over in (building, replaced):
+            shutil.rmtree(left_over, ignore_errors=True)
     return Preparation(Dataset.open(out), tally, notes)
 
 
