@@ -70,7 +70,7 @@ def evaluate(directory: Path, dataset: Dataset, *, max_examples: int | None = No
         words=int(words),
         bytes=int(size),
         perplexity=math.exp(nats / words),
-        bits_per_byte=nats / math.log(2) / size,
+        bits_per_byte=float(nats / math.log(2) / size),
         token_perplexity=math.exp(nats / tokens),
     )
 
