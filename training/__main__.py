@@ -160,6 +160,7 @@ def pretrain(
         out.mkdir(exist_ok=True)
         for path in bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)
+        typer.echo(f"Moved to {out}")
 
 
 def _start(preset: PresetName | None, from_: str | None, models: Path) -> "Start":
