@@ -59,12 +59,16 @@ async def _reply_on_discord() -> Measured:
             await server.say(server.user("alice"), f"{server.mention} how are you?")
             await server.until(lambda: server.replies, patience=60)
             seconds = time.perf_counter() - start
-            status = Path(f"/proc/{bot.pid}/status").read_text()
-            resident = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-            return seconds, int(resident.split()[1]) / 1024
+            return seconds, highest_memory(bot.pid)
         finally:
             bot.terminate()
             await bot.wait()
+
+
+def highest_memory(pid: int) -> float:
+    """MiB that a running process has had resident at the most."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 CASES: dict[str, Callable[[], Measured]] = {
@@ -82,10 +86,10 @@ def main() -> None:
     for _ in range(ROUNDS):
         for name, case in CASES.items():
             results[name].append(case())
-    medians = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in results.items()}
-    base = medians["Python, nothing imported"][0]
+    base = statistics.median(seconds for seconds, _ in results["Python, nothing imported"])
     print(f"{'':38}{'seconds':>9}{'ratio':>8}{'MiB':>8}")
-    for name, (seconds, mebibytes) in medians.items():
+    for name, rows in results.items():
+        seconds, mebibytes = (statistics.median(column) for column in zip(*rows, strict=True))
         print(f"{name:38}{seconds:9.2f}{seconds / base:8.1f}{mebibytes:8.0f}")
 
 
