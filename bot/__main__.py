@@ -29,7 +29,11 @@ app = typer.Typer(
 Models = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="The folder of trained models; else CHINWAG_MODELS, else ./models.", show_default=False
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="The folder of trained models; else CHINWAG_MODELS, else ./models.",
+        show_default=False,
     ),
 ]
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log details, tracebacks of start-up failures too.")]

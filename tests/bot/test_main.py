@@ -100,6 +100,13 @@ def test_models_come_from_the_option_first(run: Run, folder: Path, loaded: list[
     assert [directory.name for directory in loaded] == ["of-other", "of-mine"]
 
 
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_a_models_folder_that_is_named_must_be_there(run: Run, command: str) -> None:
+    result = run(command, "--models", "nowhere", input="hello\n")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "nowhere" in result.stderr
+
+
 @pytest.mark.parametrize("token", ["", "a-token"])
 @pytest.mark.parametrize("current", ["damaged", "missing"])
 def test_a_bad_model_is_one_sentence(run: Run, folder: Path, token: str, current: str) -> None:
