@@ -7,7 +7,7 @@
 Nothing in a bundle is code, and `bundle.json` lists size and hash of every other file.
 """
 
-import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -192,15 +192,14 @@ def _point(current: Path, name: str) -> None:
 
 
 def _sync(path: Path) -> None:
-    if path.is_dir():
-        with contextlib.suppress(OSError):  # Windows and some network shares sync no directories
-            _sync_descriptor(os.open(path, os.O_RDONLY))
-    else:
-        _sync_descriptor(os.open(path, os.O_RDWR))
-
-
-def _sync_descriptor(descriptor: int) -> None:
+    directory = path.is_dir()
+    if directory and os.name == "nt":  # Windows syncs no directories, and needs not
+        return
+    descriptor = os.open(path, os.O_RDONLY if directory else os.O_RDWR)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not (directory and error.errno == errno.EINVAL):  # nor do some network shares
+            raise
     finally:
         os.close(descriptor)

@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 # The program itself, but for what it loads as a model.
 PROGRAM = """
-import sys, types
+import signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would a child
 from tests.bot.scripted_model import ScriptedModel
 loader = types.SimpleNamespace(load=lambda directory: ScriptedModel())
 sys.modules["model.chatbot"] = types.SimpleNamespace(ChatBot=loader)

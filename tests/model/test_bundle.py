@@ -188,6 +188,8 @@ def rewrite_head(directory: Path, change: Callable[[Head], object]) -> None:
     [
         (lambda head: head["facts"].update(colour="red"), "colour"),
         (lambda head: head["facts"].pop("max_reply_tokens"), "max_reply_tokens"),
+        (lambda head: head["facts"].update(max_reply_tokens=10**9), "max_reply_tokens"),
+        (lambda head: head["facts"].update(max_context_tokens="48"), "max_context_tokens"),
         (lambda head: head["files"].pop(WEIGHTS), WEIGHTS),
         (lambda head: head["files"].update({ENCODER: "sha256"}), ENCODER),
     ],
@@ -300,7 +302,7 @@ def test_a_publication_that_fails_leaves_the_old_bundle_live(
 
 
 def test_a_reader_sees_one_whole_bundle_or_another_all_the_time(tmp_path: Path, current_kind: str) -> None:
-    put(tmp_path, replace(FACTS, max_reply_tokens=0))
+    put(tmp_path, replace(FACTS, max_reply_tokens=1))
     failures: list[Exception] = []
     seen: list[int] = []
     done = threading.Event()
@@ -314,7 +316,7 @@ def test_a_reader_sees_one_whole_bundle_or_another_all_the_time(tmp_path: Path, 
 
     reader = threading.Thread(target=read)
     reader.start()
-    for number in range(1, 40):
+    for number in range(2, 41):
         put(tmp_path, replace(FACTS, max_reply_tokens=number))
     done.set()
     reader.join()

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from model.bundle import FILES, HEAD, Bundle, BundleFacts, ModelFormatError, seal
+from model.bundle import FILES, HEAD, TOKENIZER, Bundle, BundleFacts, ModelFormatError, seal
 from model.chatbot import ChatBot
 from model.dialogue import ME, Turn, clean_text
 from model.inference import State
@@ -104,6 +104,12 @@ def test_a_line_end_before_the_end_is_not_said(tokenizer: Tokenizer) -> None:
     (hello,) = tokenizer.encode("hello")
     bot, _ = spelling(tokenizer, [hello, LINE_ID, LINE_ID])
     assert bot.reply(TURNS, rng()) == "hello"
+
+
+def test_half_a_character_is_not_said(tokenizer: Tokenizer) -> None:
+    badger = tokenizer.encode("hello 🦡")  # not in the vocabulary: a token for each byte
+    bot, _ = spelling(tokenizer, [*badger[:-1], END])
+    assert bot.reply(TURNS, rng(), GREEDY) == "hello"
 
 
 def test_replies_are_clean_text(tokenizer: Tokenizer) -> None:
@@ -203,4 +209,13 @@ def test_a_whole_bundle_of_what_is_no_model_is_refused(
     (directory / name).write_bytes(content)
     seal(directory, Bundle.open(tiny_bundle).facts)
     with pytest.raises(ModelFormatError, match=r"cannot be loaded \(\w+\): train it again\.$"):
+        ChatBot.load(directory)
+
+
+def test_another_models_tokenizer_is_refused(tiny_bundle: Path, tmp_path: Path) -> None:
+    directory = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    other = Tokenizer.train(["a text of its own, with other words"], vocabulary_size=290)
+    (directory / TOKENIZER).write_bytes(other.to_bytes())
+    seal(directory, Bundle.open(tiny_bundle).facts)
+    with pytest.raises(ModelFormatError, match="tokenizer of another one"):
         ChatBot.load(directory)
