@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model import ChinwagError
+from model.bundle import TOKENIZER
 from model.dialogue import render_context
 from model.tokenizer import END, PAD, START, Tokenizer, TokenizerError
 from training.examples import Example
@@ -154,13 +155,20 @@ class Dataset:
             if head["format"] != FORMAT:
                 raise DatasetError(f"{directory} was prepared by another version of Chinwag: prepare it again.")
             splits = [Split(*(RaggedIds.open(directory, f"{split}.{side}") for side in _SIDES)) for split in SPLITS]
-            tokenizer = Tokenizer.load(directory / "tokenizer.model")
+            tokenizer = Tokenizer.load(directory / TOKENIZER)
             train, validation = splits
             return cls(DatasetConfig(**head["config"]), head["facts"], tokenizer, train, validation or train)
         except FileNotFoundError as error:
             raise DatasetError(f"{directory} holds no prepared dataset: run `chinwag-train prepare` first.") from error
         except (OSError, ValueError, KeyError, TypeError, TokenizerError) as error:
             raise DatasetError(f"{directory} is damaged ({error}): prepare the dataset again.") from error
+
+    def check_vocabulary(self, bundle: Path) -> None:
+        """Raise DatasetError unless the ids mean to a bundle what they mean here."""
+        if (bundle / TOKENIZER).read_bytes() != self.tokenizer.to_bytes():
+            raise DatasetError(
+                f"The dataset has another vocabulary than the model in {bundle}: prepare it with --from {bundle}."
+            )
 
 
 _SIDES = ("contexts", "replies")
@@ -196,7 +204,7 @@ class DatasetWriter:
         for writers in self._writers.values():
             for writer in writers:
                 writer.close()
-        (self.directory / "tokenizer.model").write_bytes(self.tokenizer.to_bytes())
+        (self.directory / TOKENIZER).write_bytes(self.tokenizer.to_bytes())
         head = {"format": FORMAT, "config": asdict(self.config), "facts": facts}
         (self.directory / "dataset.json").write_text(json.dumps(head, indent=1), encoding="utf-8")
 

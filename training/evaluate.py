@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from model.bundle import TOKENIZER, Bundle
+from model.bundle import Bundle
 from model.chatbot import ChatBot
 from model.dialogue import ME, Marker, Turn
 from model.inference import Inference
-from model.tokenizer import END, PAD, START, Tokenizer
-from training.dataset import Dataset, DatasetError, Split
+from model.tokenizer import END, PAD, START
+from training.dataset import Dataset, Split
 
 _BATCH_SIZE = 32
 
@@ -51,11 +51,7 @@ def evaluate(directory: Path, dataset: Dataset, *, max_examples: int | None = No
         ModelFormatError: the bundle cannot be used.
         DatasetError: the dataset has another tokenizer.
     """
-    tokenizer = Tokenizer.load(Bundle.open(directory).directory / TOKENIZER)
-    if tokenizer.to_bytes() != dataset.tokenizer.to_bytes():
-        raise DatasetError(
-            f"The dataset has another vocabulary than the model in {directory}: prepare it with --from {directory}."
-        )
+    dataset.check_vocabulary(Bundle.open(directory).directory)
     split, inference = dataset.validation, Inference(directory)
     count = len(split) if max_examples is None else min(max_examples, len(split))
     nats = tokens = words = size = 0.0
@@ -63,7 +59,7 @@ def evaluate(directory: Path, dataset: Dataset, *, max_examples: int | None = No
         replies = [split.replies[row] for row in rows]
         nats -= log_probabilities(inference, [split.contexts[row].tolist() for row in rows], replies).sum()
         for reply in replies:
-            text, end = tokenizer.decode(reply.tolist()), int(reply[-1] == END)
+            text, end = dataset.tokenizer.decode(reply.tolist()), int(reply[-1] == END)
             tokens, words, size = tokens + len(reply), words + len(text.split()) + end, size + len(text.encode()) + end
     return Figures(
         replies=count,

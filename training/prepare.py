@@ -60,12 +60,11 @@ def prepare(
         DatasetError: there is nothing to learn from, or `out` is taken.
     """
     config, notes, tally = config or DatasetConfig(), notes or ReadNotes(), Tally()
-    building, replaced = out.with_name(f".{out.name}.new"), out.with_name(f".{out.name}.old")
+    building = out.with_name(f".{out.name}.new")
     try:
         if out.exists() and not (out / "dataset.json").exists() and any(out.iterdir()):
             raise DatasetError(f"{out} holds something that is no dataset: name an empty or a new folder.")
-        for left_over in (building, replaced):
-            shutil.rmtree(left_over, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
         spool = building / "examples.jsonl"
         with Archive(building) as archive:
@@ -76,15 +75,27 @@ def prepare(
         held_out = sides["train"] > sides["validation"] >= _FEWEST_HELD_OUT
         _encode(spool, building, config, tokenizer, vocabulary_size, held_out, _facts(tally, notes, sides, held_out))
         spool.unlink()
-        if out.exists():
-            out.rename(replaced)
-        building.rename(out)
+        _replace(out, building)
     except OSError as error:
         raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
     finally:
-        for left_over in (building, replaced):
-            shutil.rmtree(left_over, ignore_errors=True)
+        shutil.rmtree(building, ignore_errors=True)
     return Preparation(Dataset.open(out), tally, notes)
+
+
+def _replace(out: Path, building: Path) -> None:
+    """Put a finished dataset in the place of another, which comes back if that fails."""
+    replaced = out.with_name(f".{out.name}.old")
+    if out.exists():
+        shutil.rmtree(replaced, ignore_errors=True)  # only now: there is a whole one in its place
+        out.rename(replaced)
+    try:
+        building.rename(out)
+    except OSError:
+        if replaced.exists():
+            replaced.rename(out)
+        raise
+    shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _spool(examples: Iterator[Example], path: Path, validation_share: float) -> Counter[str]:

@@ -12,7 +12,7 @@ import keras
 from model.bundle import HEAD, TOKENIZER, Bundle, BundleFacts, publish, seal, staging
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
-from training.dataset import Dataset, DatasetError
+from training.dataset import Dataset
 from training.evaluate import Figures, evaluate
 from training.presets import FINE_TUNING, PRESETS, TrainingConfig
 from training.train import Evaluation, History, train
@@ -90,10 +90,7 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
         shape = PRESETS[start.preset].network
         return build(Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, **shape))
     bundle = Bundle.open(start.bundle)
-    if (start.bundle / TOKENIZER).read_bytes() != dataset.tokenizer.to_bytes():
-        raise DatasetError(
-            f"The dataset has another vocabulary than the model in {start.bundle}: prepare it with --from."
-        )
+    dataset.check_vocabulary(start.bundle)
     return load_network(Seq2SeqConfig(**bundle.facts.network), start.bundle)
 
 

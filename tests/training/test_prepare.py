@@ -99,6 +99,26 @@ def test_a_failure_leaves_the_old_dataset(corpus: Path, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["d"]
 
 
+def test_a_dataset_that_cannot_be_put_in_place_leaves_the_old_one(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare([corpus], tmp_path / "d", vocabulary_size=320)
+    before = (tmp_path / "d" / "dataset.json").read_bytes()
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name.endswith(".new"):
+            raise PermissionError(13, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(DatasetError, match="cannot be written"):
+        prepare([write_corpus(tmp_path / "c.jsonl", 30)], tmp_path / "d", vocabulary_size=320)
+    assert (tmp_path / "d" / "dataset.json").read_bytes() == before
+    assert len(Dataset.open(tmp_path / "d").train)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.jsonl", "d"]
+
+
 def test_a_folder_with_something_else_is_left_alone(corpus: Path, tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
     with pytest.raises(DatasetError, match="no dataset"):
