@@ -1,114 +1,208 @@
-"""Chat exports in, messages out. One file a format: a new one has `recognises` and `read` and a place in `_FORMATS`."""
+"""Chat exports in, messages out.
 
+One file a format: every module of this package with a `NAME`, `recognises` and `read` is one, and is found by itself.
+"""
+
+import importlib
 import os
-from collections.abc import Iterable, Iterator
+import pkgutil
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import NoReturn, Protocol
 
-from training.exports import discord_chat_exporter, normal_form
-from training.exports.file import ExportFile, ReadNotes
-from training.exports.message import GONE, ExportError, Message
+from training.exports.file import ExportFile, Part, ReadNotes
+from training.exports.message import GONE, Channel, ExportError, Message
 
-__all__ = ["GONE", "ExportError", "Message", "ReadNotes", "read_exports"]
+__all__ = ["GONE", "Channel", "Export", "ExportError", "Message", "Part", "ReadNotes", "find_exports", "read_exports"]
 
-_KNOWN_FORMATS = "DiscordChatExporter's JSON (export with --format Json) or JSON Lines in Chinwag's normal form"
-_PROGRESS_EVERY = 1000  # messages
 _NAMED_FILES = 5
+_MAX_MEMBERS = 1_000_000
 
 
-class _Format(Protocol):
-    def recognises(self, head: bytes) -> bool: ...
-    def read(self, export: ExportFile) -> Iterator[Message]: ...
+class Format(Protocol):
+    """What a module of this package offers.
+
+    Optionally also `IS_LAST_RESORT = True`: the format is so loose that in a folder or an archive with a chat export
+    it is not looked for; and `parts(export)`, which divides a big file into ranges that `read` can take one by one
+    (`export.part`) and together give the same messages.
+    """
+
+    NAME: str
+
+    def recognises(self, export: ExportFile) -> bool:
+        """Whether the content, not the name, is of this format."""
+
+    def read(self, export: ExportFile) -> Iterator[Message]:
+        """Yield the messages in file order; what cannot be read is noted with the export."""
 
 
-# The first that recognises a file reads it.
-_FORMATS: tuple[_Format, ...] = (normal_form, discord_chat_exporter)
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export that was found, or a part of one; can be sent to another process.
+
+    Attributes:
+        path: the file on disk.
+        member: the name within a zip archive.
+        format: the name of the module that reads it.
+        size: bytes on disk of all of it.
+        is_named: the user named this very file, rather than a folder or archive with it.
+        columns: see `ExportFile`.
+        part: the range to read.
+    """
+
+    path: Path
+    member: str | None
+    format: str
+    size: int
+    is_named: bool
+    columns: Mapping[str, str] = field(default_factory=dict)
+    part: Part | None = None
+
+    def read(self, notes: ReadNotes) -> Iterator[Message]:
+        """Yield its messages. Raises ExportError if the disk fails."""
+        try:
+            export = self.open(notes)
+            yield from formats()[self.format].read(export)
+        except OSError as error:
+            raise ExportError(f"{self.path} cannot be read to its end ({error.strerror}): check the disk.") from error
+        export.finish()
+
+    def open(self, notes: ReadNotes) -> ExportFile:
+        """The file as its reader sees it."""
+        return ExportFile(self.path, notes, member=self.member, part=self.part, columns=self.columns)
 
 
-def read_exports(paths: Iterable[Path], notes: ReadNotes) -> Iterator[Message]:
-    """Read export files, and folders of them, in a fixed order.
+@cache
+def formats() -> dict[str, Format]:
+    """All formats by the name of their module; those of last resort at the end."""
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    found = sorted((module for module in modules if hasattr(module, "recognises")), key=_is_last_resort)
+    return {module.__name__.rpartition(".")[2]: module for module in found}
+
+
+def find_exports(paths: Iterable[Path], notes: ReadNotes, *, columns: Mapping[str, str] | None = None) -> list[Export]:
+    """Find the exports that paths stand for, in a fixed order.
 
     Args:
-        paths: files in any known format, plain or gzip, whatever their names; folders are searched to the bottom.
-        notes: filled while the messages are taken.
+        paths: files in any known format, plain, gzip or zip, whatever their names; folders are searched to the bottom.
+        notes: what is left out.
+        columns: for tables: our names (`author`, `content`, ...) to the file's.
 
     Raises:
-        ExportError: a path is missing, unreadable or no export; nothing has been read then. Also if the disk fails.
+        ExportError: a path is missing, unreadable or no export.
     """
-    exports = [found for path in paths for found in _find(path, notes)]
-    total = sum(path.stat().st_size for path, _ in exports)
-    done = 0
-    for path, format_ in exports:
-        yield from _read(path, format_, notes, done, total)
-        done += path.stat().st_size
-    if notes.progress:
-        notes.progress(total, total)
-
-
-def _read(path: Path, format_: _Format, notes: ReadNotes, done: int, total: int) -> Iterator[Message]:
-    try:
-        export = ExportFile(path, notes)
-        for count, message in enumerate(format_.read(export)):
-            if count % _PROGRESS_EVERY == 0 and notes.progress:
-                notes.progress(done + export.bytes_read(), total)
-            yield message
-    except OSError as error:
-        raise ExportError(f"{path} cannot be read to its end ({error.strerror}): check the disk.") from error
-    export.finish()
-    notes.files += 1
-
-
-def _find(path: Path, notes: ReadNotes) -> list[tuple[Path, _Format]]:
-    """The exports that a path stands for, each with its format."""
-    if path.is_dir():
-        return _find_in_folder(path, notes)
-    if not path.is_file():
-        raise ExportError(f"There is no file or folder {path}: check the name.")
-    export = _open(path, notes)
-    if not export.head:
-        raise ExportError(f"{path} is empty: export the channel again.")
-    format_ = _recognise(export)
-    if format_ is None:
-        raise ExportError(f"{path} is no chat export that Chinwag knows: give it {_KNOWN_FORMATS}.")
-    return [(path, format_)]
-
-
-def _find_in_folder(folder: Path, notes: ReadNotes) -> list[tuple[Path, _Format]]:
-    found: list[tuple[Path, _Format]] = []
-    unknown: list[Path] = []
-    for path in _files(folder):
-        if format_ := _recognise(_open(path, notes)):
-            found.append((path, format_))
+    found: list[Export] = []
+    for path in paths:
+        if path.is_dir():
+            found += _find_in_many(f"The folder {path}", list(_files(path, notes)), notes, columns)
+        elif not path.is_file():
+            raise ExportError(f"There is no file or folder {path}: check the name.")
+        elif zipfile.is_zipfile(path):
+            found += _find_in_many(f"The archive {path}", _members(path, notes), notes, columns)
         else:
-            unknown.append(path)
-    if not found:
-        raise ExportError(f"The folder {folder} holds no chat export that Chinwag knows: give it {_KNOWN_FORMATS}.")
-    if unknown:
-        notes.skipped_files += len(unknown)
-        named = ", ".join(str(path.relative_to(folder)) for path in unknown[:_NAMED_FILES])
-        more = ", ..." if len(unknown) > _NAMED_FILES else ""
-        notes.warnings.append(f"left out of {folder}, being no known export: {len(unknown):,} file(s) ({named}{more})")
+            found.append(_find(path, notes, columns))
+    notes.files += len(found)
     return found
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """All files under a folder, sorted, without hidden ones."""
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
-        yield from filter(Path.is_file, paths)
+def read_exports(
+    paths: Iterable[Path], notes: ReadNotes, *, columns: Mapping[str, str] | None = None
+) -> Iterator[Message]:
+    """Yield the messages of all exports, one after the other. Raises ExportError as `find_exports` does."""
+    for export in find_exports(paths, notes, columns=columns):
+        yield from export.read(notes)
 
 
-def _open(path: Path, notes: ReadNotes) -> ExportFile:
+def _find(path: Path, notes: ReadNotes, columns: Mapping[str, str] | None) -> Export:
+    """The export that a named file is."""
     try:
-        return ExportFile(path, notes)
+        export = ExportFile(path, notes, columns=columns)
     except OSError as error:
         _refuse(error)
+    if not export.head:
+        raise ExportError(f"{path} is empty: export the channel again.")
+    format_ = _recognise(export, last_resort=True)
+    if format_ is None:
+        raise ExportError(f"{path} is no chat export that Chinwag knows: give it {_known()}.")
+    return Export(path, None, format_, path.stat().st_size, is_named=True, columns=export.columns)
+
+
+def _find_in_many(
+    holder: str, files: list[tuple[Path, str | None, int]], notes: ReadNotes, columns: Mapping[str, str] | None
+) -> list[Export]:
+    """The exports among the files of a folder or archive; the formats of last resort only if there are no others."""
+    for last_resort in (False, True):
+        found: list[Export] = []
+        unknown: list[str] = []
+        for path, member, size in files:
+            export = _open(path, member, notes, columns)
+            if export and (format_ := _recognise(export, last_resort)):
+                found.append(Export(path, member, format_, size, is_named=False, columns=export.columns))
+            else:
+                unknown.append(member or path.name)
+        if found:
+            break
+    else:
+        raise ExportError(f"{holder} holds no chat export that Chinwag knows: give it {_known()}.")
+    if unknown:
+        notes.skipped_files += len(unknown)
+        more = ", ..." if len(unknown) > _NAMED_FILES else ""
+        named = ", ".join(unknown[:_NAMED_FILES])
+        notes.warnings.append(f"{holder} also holds what is no known export: {len(unknown):,} file(s) ({named}{more})")
+    return found
+
+
+def _files(folder: Path, notes: ReadNotes) -> Iterator[tuple[Path, str | None, int]]:
+    """All files under a folder, and in the archives under it, sorted, without hidden ones."""
+    for parent, folders, names in os.walk(folder, onerror=_refuse):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
+            if path.is_file() and zipfile.is_zipfile(path):
+                yield from _members(path, notes)
+            elif path.is_file():
+                yield path, None, path.stat().st_size
+
+
+def _members(path: Path, notes: ReadNotes) -> list[tuple[Path, str | None, int]]:
+    """The files in a zip archive, sorted. Nothing is ever unpacked to disk, so names like `../x` do no harm."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [info for info in archive.infolist() if not info.is_dir()]
+    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        raise ExportError(f"The archive {path} cannot be opened ({error}): download it again.") from error
+    if len(members) > _MAX_MEMBERS:
+        raise ExportError(
+            f"The archive {path} holds {len(members):,} files, which no export does: unpack the one needed."
+        )
+    if locked := sum(info.flag_bits & 1 for info in members):
+        notes.warnings.append(f"{locked:,} file(s) in {path} need a password and are left out: unpack them yourself")
+        notes.skipped_files += locked
+    return [(path, info.filename, info.compress_size) for info in members if not info.flag_bits & 1]
+
+
+def _open(path: Path, member: str | None, notes: ReadNotes, columns: Mapping[str, str] | None) -> ExportFile | None:
+    try:
+        return ExportFile(path, notes, member=member, columns=columns)
+    except OSError as error:
+        notes.warnings.append(f"{path} cannot be read ({error.strerror}) and is left out: check its permissions")
+        return None
 
 
 def _refuse(error: OSError) -> NoReturn:
     raise ExportError(f"{error.filename} cannot be read ({error.strerror}): check its permissions.") from error
 
 
-def _recognise(export: ExportFile) -> _Format | None:
-    return next((format_ for format_ in _FORMATS if format_.recognises(export.head)), None)
+def _recognise(export: ExportFile, last_resort: bool) -> str | None:
+    names = (name for name, format_ in formats().items() if last_resort or not _is_last_resort(format_))
+    return next((name for name in names if formats()[name].recognises(export)), None)
+
+
+def _is_last_resort(format_: object) -> bool:
+    return getattr(format_, "IS_LAST_RESORT", False)
+
+
+def _known() -> str:
+    return ", ".join(format_.NAME for format_ in formats().values())

@@ -4,17 +4,19 @@ The exporter's own layout is split at its indentation, which no text inside a me
 hold no line breaks); any other layout of the same JSON goes through a general streaming parser, more slowly.
 """
 
-import codecs
+import contextlib
 import itertools
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import ijson
 import msgspec
 
 from training.exports.file import ExportFile
+from training.exports.json_values import JsonError, json_values
 from training.exports.message import GONE, Message, seconds_since_epoch
+
+NAME = "DiscordChatExporter's JSON"
 
 _FIRST_KEY = re.compile(rb'(?:\xef\xbb\xbf)?[\s\0]*\{\s*"guild"\s*:')
 _OWN_LAYOUT = re.compile(rb'\n  "messages": \[(?=\r?\n    \{\r?\n|\]|\s*\Z)')
@@ -62,42 +64,38 @@ _DECODER = msgspec.json.Decoder(_Record)
 _UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def recognises(head: bytes) -> bool:
+def recognises(export: ExportFile) -> bool:
     """Whether a file begins as the exporter begins it: with the guild."""
-    return _FIRST_KEY.match(head) is not None
+    return _FIRST_KEY.match(export.head) is not None
 
 
 def read(export: ExportFile) -> Iterator[Message]:
     """Yield the messages in file order; garbled ones and a missing end are noted."""
     channel = _channel(export)
-    own_layout = _OWN_LAYOUT.search(export.head)
-    with export.open() as stream:
-        if own_layout:
-            stream.read(own_layout.end())
-            records = _read_own_layout(export, stream, own_layout.end())
-        else:
-            records = _read_any_layout(export, stream)
-        for record in records:
-            yield _to_message(channel, record)
+    records = _read_own_layout(export) if _OWN_LAYOUT.search(export.head) else _read_any_layout(export)
+    for record in records:
+        yield _to_message(channel, record)
 
 
 def _channel(export: ExportFile) -> str:
     """The channel's id; the name of the file if it does not say."""
-    with export.open() as stream:
-        try:
-            for channel in ijson.items(_Cleaned(stream), "channel", use_float=True):
-                if isinstance(channel, dict) and channel.get("id"):
-                    return str(channel["id"])
-        except ijson.JSONError:
-            pass  # reading the messages meets the same damage and notes it
-    return export.path.name
+    with export.open() as stream, contextlib.suppress(JsonError, msgspec.MsgspecError):
+        for value in json_values(stream, ("channel.id",), lambda byte, why: None):
+            if id_ := msgspec.json.decode(value.text, type=str | int | None):
+                return str(id_)
+    return export.file_name
 
 
-def _read_own_layout(export: ExportFile, stream: BinaryIO, begin: int) -> Iterator[_Record]:
+def _read_own_layout(export: ExportFile) -> Iterator[_Record]:
+    layout = _OWN_LAYOUT.search(export.head)
+    begin = layout.end() if layout else 0
     numbers = itertools.count(1)
-    for byte, text in _split(stream, begin):
-        if text.endswith(_CLOSING):
-            yield from _decode(export, numbers, byte, text)
+    text = b""
+    with export.open() as stream:
+        stream.read(begin)
+        for byte, text in _split(stream, begin):
+            if text.endswith(_CLOSING):
+                yield from _decode(export, numbers, byte, text)
     if not text.lstrip().startswith(b"]"):
         export.cut(next(numbers) - 1, byte)
 
@@ -128,31 +126,12 @@ def _decode(export: ExportFile, numbers: Iterator[int], byte: int, text: bytes) 
             yield from _decode(export, numbers, byte + last_opening, text[last_opening:])
 
 
-def _read_any_layout(export: ExportFile, stream: BinaryIO) -> Iterator[_Record]:
-    number = 0
-    try:
-        for item in ijson.items(_Cleaned(stream), "messages.item", use_float=True):
-            number += 1
-            try:
-                yield msgspec.convert(item, _Record)
-            except _UNDECODABLE as error:
-                export.garbled(number, stream.tell(), error)
-    except ijson.JSONError as error:
-        export.cut(number, stream.tell(), str(error).splitlines()[0])
-
-
-class _Cleaned:
-    """Passes bytes on as valid UTF-8 without NULs, which the general parser insists on."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
-
-    def read(self, size: int) -> bytes:
-        while block := self._stream.read(size):
-            if text := self._decoder.decode(block.replace(b"\0", b"")):
-                return text.encode()
-        return self._decoder.decode(b"", final=True).encode()
+def _read_any_layout(export: ExportFile) -> Iterator[_Record]:
+    for number, value in enumerate(export.values("messages.[]"), 1):
+        try:
+            yield _DECODER.decode(value.text)
+        except _UNDECODABLE as error:
+            export.garbled(number, value.byte, error)
 
 
 def _to_message(channel: str, record: _Record) -> Message:

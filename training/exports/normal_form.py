@@ -11,6 +11,8 @@ import msgspec
 from training.exports.file import ExportFile
 from training.exports.message import Message, seconds_since_epoch
 
+NAME = "JSON Lines in Chinwag's normal form"
+
 _SNIFFED_LINES = 10
 _MAX_LINE_BYTES = 1 << 24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -32,9 +34,11 @@ _REQUIRED_KEYS = {"conversation", "id", "author", "content"}
 _UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-def recognises(head: bytes) -> bool:
+def recognises(export: ExportFile) -> bool:
     """Whether one of the first lines of a file is a message in the normal form."""
-    return any(map(_is_message, head.removeprefix(_BYTE_ORDER_MARK).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES]))
+    return any(
+        map(_is_message, export.head.removeprefix(_BYTE_ORDER_MARK).split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES])
+    )
 
 
 def read(export: ExportFile) -> Iterator[Message]:
