@@ -61,18 +61,23 @@ class Export:
     columns: Mapping[str, str] = field(default_factory=dict)
     part: Part | None = None
 
-    def read(self, notes: ReadNotes) -> Iterator[Message]:
-        """Yield its messages. Raises ExportError if the disk fails."""
-        try:
-            export = self.open(notes)
-            yield from formats()[self.format].read(export)
-        except OSError as error:
-            raise ExportError(f"{self.path} cannot be read to its end ({error.strerror}): check the disk.") from error
-        export.finish()
-
     def open(self, notes: ReadNotes) -> ExportFile:
-        """The file as its reader sees it."""
-        return ExportFile(self.path, notes, member=self.member, part=self.part, columns=self.columns)
+        """The file as its reader sees it. Raises ExportError if the disk fails."""
+        try:
+            return ExportFile(self.path, notes, member=self.member, part=self.part, columns=self.columns)
+        except OSError as error:
+            raise self._failure(error) from error
+
+    def messages(self, file: ExportFile) -> Iterator[Message]:
+        """Yield the messages of the opened file. Raises ExportError if the disk fails."""
+        try:
+            yield from formats()[self.format].read(file)
+        except OSError as error:
+            raise self._failure(error) from error
+        file.finish()
+
+    def _failure(self, error: OSError) -> ExportError:
+        return ExportError(f"{self.path} cannot be read to its end ({error.strerror}): check the disk.")
 
 
 @cache
@@ -113,7 +118,7 @@ def read_exports(
 ) -> Iterator[Message]:
     """Yield the messages of all exports, one after the other. Raises ExportError as `find_exports` does."""
     for export in find_exports(paths, notes, columns=columns):
-        yield from export.read(notes)
+        yield from export.messages(export.open(notes))
 
 
 def _find(path: Path, notes: ReadNotes, columns: Mapping[str, str] | None) -> Export:
