@@ -1,0 +1,197 @@
+"""Messages that nothing is to be learned from, and messages that were said before.
+
+`reason` judges one message by its looks. `signature` and `NearCopies` find copypasta: long messages that nearly equal
+an earlier one (MinHash with banding: Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, ch. 3).
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from functools import cache
+from hashlib import blake2b
+from typing import Any
+
+from rensa import RMinHash  # type: ignore[import-untyped]
+
+from model.blocklist import Blocklist
+
+MIN_SIGNED_WORDS, MIN_SIGNED_CHARACTERS = 8, 40
+"""Shorter messages are said again by chance."""
+
+SIGNATURE_BYTES = 32
+
+_BANDS, _ROWS = 4, 8  # a pair is found with probability 1 - (1 - s^8)^4: one in two at a Jaccard similarity s of 0.8
+_SHINGLE_WORDS = 3
+_SEED = 20_001
+_SLOTS = 2**23
+
+_MIN_TOLD_LETTERS = 12  # fewer tell a language by their script only
+_DOUBT, _MORE_DOUBT = 50, 1e6  # so many times less likely than the likeliest language, a message is not in it
+
+_COMMAND = re.compile(
+    r"(?:[!/]{1,2}|[.?$>;%&|]|;;|>>|&&|\$\$)[a-z][a-z\d_-]+(?=\s|$)"
+    r"|[-+=~^,*](?:play|skip|stop|pause|resume|queue|np|join|leave|loop|volume|lyrics|help|ping|prefix|info|invite|rank|level|"
+    r"lvl|bal|balance|daily|work|roll|avatar|afk|ban|kick|mute|unmute|warn|purge|clear|poll|quote|role|stats|profile)(?=\s|$)"
+    r"|(?:[a-z]|(?!hi|no|ok|oh|ha|ah|yo|ew|um|uh|so|go|wow|lol|omg|yes|yay|hey|wtf|bro|ugh|bye|ooh|nah|meh)[a-z]{2,3})"
+    r"[!?>][a-z]{2,}(?=\s|$)"
+    r"|(?:pls|plz)\s(?:beg|hunt|fish|dig|dep|deposit|with|withdraw|bal|balance|daily|weekly|monthly|work|search|crime|hl|"
+    r"highlow|rob|steal|heist|slots|gamble|bet|buy|sell|shop|use|inv|inventory|memes?|pm|postmemes|trivia|gift|rich|"
+    r"leaderboard|lb|profile|cd|scratch|blackjack|bj|snakeeyes)\b(?=(?:\s\S+){0,2}$)"
+    r"|(?:owo|uwu|rpg)\s(?:hunt|battle|h|b|daily|cash|sell|buy|zoo|inv|pray|curse|cf|slots|heal|adventure|chop|fish|work)\b"
+)
+_CUSTOM_EMOJI = re.compile(r"<a?:\w+:\d+>|:\w{2,32}:")
+_PUNCTUATED = re.compile(r"[^\w\s]{3}|:\w+:")
+_LONG_RUN = re.compile(r"\S{16}")
+_CODE_LINE = re.compile(
+    r"\s*(?:.*[;{}]\s*$|.*\)\s*(?:=>|->|:)\s*$|at\s[\w.$<>]+\(|File\s\"|Traceback\s\(|(?:\w+\.)*\w*(?:Error|Exception):|#include|"
+    r"(?:import|from|def|class|return|public|private|static|const|let|var|function|if|for|while)\s.*[=({:;]|</?\w+[^>]*>\s*$|"
+    r"\[?\d{4}-\d\d-\d\d[T\s]\d\d:\d\d|\[?\d\d:\d\d:\d\d|\[?(?:INFO|DEBUG|WARN(?:ING)?|ERROR|FATAL|TRACE)\b|[$#>]\s\w+\s-|[\w.\[\]]+\s*=\s*\S+\s*$)"
+)
+_BLOB = re.compile(
+    r"(?<![\w/])(?:[0-9a-fA-F]{32,}|(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z0-9+/]{44,}={0,2})(?![\w/])"
+)
+_REPEATED = re.compile(r"(\S{1,6}?)\1{15,512}")
+_COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3,}")
+_MASHED = re.compile(
+    r"[bcdfghjklmnpqrstvwxz]{7}|[asdfghjkl]{8}|(?:[asdfjkl]{3}[a-z]?){3}"
+    r"|asdf|sdfg|dfgh|fghj|ghjk|hjkl|qwer(?!ty)|zxcv|xcvb|lkjh|poiu"
+)
+_STRETCHED = re.compile(r"(\w)\1+")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+
+
+def reason(text: str, languages: Sequence[str] = (), blocklist: Blocklist | None = None) -> str | None:
+    """Say why a message is not to be learned, or None if it is.
+
+    Args:
+        text: one message, raw or clean.
+        languages: the codes (ISO 639-1) of the languages that are learned; without any, all are.
+        blocklist: words and phrases that are not learned.
+
+    Returns:
+        "command", "code", "symbols", "noise", "blocked" or "language".
+
+    Raises:
+        ValueError: a language code that the identifier does not know.
+    """
+    if _COMMAND.match(text):
+        return "command"
+    if _is_code(text):
+        return "code"
+    if (not text.isascii() or _PUNCTUATED.search(text)) and _is_wall(text):
+        return "symbols"
+    if _is_noise(text):
+        return "noise"
+    if blocklist is not None and blocklist.finds(text):
+        return "blocked"
+    if languages and not _is_in(text, languages):
+        return "language"
+    return None
+
+
+def signature(text: str) -> bytes | None:
+    """The keys by which near copies of a long message are found, or None for a short one.
+
+    Returns:
+        Four bands of eight bytes; messages that share a band in the same place are near copies, with word 3-grams of a
+        Jaccard similarity around 0.8 or more. The same on every machine.
+    """
+    if len(text) < MIN_SIGNED_CHARACTERS:
+        return None
+    words = _WORD.findall(text.casefold())
+    if len(words) < MIN_SIGNED_WORDS:
+        return None
+    minhash = RMinHash(num_perm=_BANDS * _ROWS, seed=_SEED)
+    minhash.update(
+        [" ".join(words[start : start + _SHINGLE_WORDS]) for start in range(len(words) - _SHINGLE_WORDS + 1)]
+    )
+    rows = minhash.digest()
+    bands = (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
+    return b"".join(blake2b(repr(band).encode(), digest_size=SIGNATURE_BYTES // _BANDS).digest() for band in bands)
+
+
+class NearCopies:
+    """Remembers signatures in 32 MiB, however many come.
+
+    A table of one fingerprint a slot, where a newer one takes the slot of an older one: unlike a Bloom filter, it never
+    fills up and begins to see copies everywhere, but forgets some of what is more than a few million messages ago.
+    """
+
+    def __init__(self) -> None:
+        self._slots = memoryview(bytearray(4 * _SLOTS)).cast("I")
+
+    def seen_before(self, signature: bytes) -> bool:
+        """Whether an earlier message had one of the signature's bands; the signature is remembered from now on."""
+        found = False
+        for band in range(_BANDS):
+            key = int.from_bytes(signature[band * 8 : band * 8 + 8], "little")
+            slot, fingerprint = (key + band) % _SLOTS, key >> 32 or 1  # 0 is an empty slot
+            found = found or self._slots[slot] == fingerprint
+            self._slots[slot] = fingerprint
+        return found
+
+
+def _is_code(text: str) -> bool:
+    if "```" in text:
+        return True
+    if "\n" in text:
+        lines = [line for line in text.split("\n") if line.strip()]
+        if len(lines) >= 4 and sum(map(bool, map(_CODE_LINE.match, lines))) * 2 > len(lines):
+            return True
+    return bool(_LONG_RUN.search(text) and _BLOB.search(text))
+
+
+def _is_wall(text: str) -> bool:
+    """Whether a message has at least eight signs or emoji and not half as many letters and digits."""
+    text = _CUSTOM_EMOJI.sub("\u2b50", text)
+    letters = sum(map(str.isalnum, text))
+    signs = sum(not (c.isalnum() or c.isspace() or unicodedata.category(c) in _PART_OF_A_SIGN) for c in text)
+    return signs >= 8 and signs > 2 * letters
+
+
+_PART_OF_A_SIGN = frozenset({"Mn", "Mc", "Me", "Cf", "Sk"})  # accents, vowel signs, joiners, skin tones
+
+
+def _is_noise(text: str) -> bool:
+    """Whether a message is a flood of a few characters, a mashed keyboard, or letters under heaps of marks."""
+    if not text.isascii() and len(_COMBINING.findall(text)) > 1:
+        return True
+    if len(text) > 30 and _is_flood(text.split()):
+        return True
+    long_run = _LONG_RUN.search(text)
+    repeated = long_run and _REPEATED.search(text, long_run.start())
+    return bool(repeated and len(repeated[0]) * 2 > len(text)) or _is_mashed(text)
+
+
+def _is_flood(words: list[str]) -> bool:
+    """Whether the same few words are said over and over."""
+    return len(words) >= 16 and len(set(words)) * 8 <= len(words)
+
+
+def _is_mashed(text: str) -> bool:
+    """Whether most of a message is words that no tongue can say, or that lie side by side on the keyboard."""
+    if not _MASHED.search(text):
+        return False
+    words = text.lower().split()
+    mashed = (word for word in words if len(set(word)) > 3 and _MASHED.search(_STRETCHED.sub(r"\1", word)))
+    return sum(map(len, mashed)) * 2 > sum(map(len, words))
+
+
+def _is_in(text: str, languages: Sequence[str]) -> bool:
+    """Whether a message may be in one of the languages; one that is too short to tell is."""
+    likelihoods = dict(_identifier().rank(_CUSTOM_EMOJI.sub(" ", text)))
+    unknown = [language for language in languages if language not in likelihoods]
+    if unknown:
+        raise ValueError(f"languages must be codes of {', '.join(sorted(likelihoods))}, not {', '.join(unknown)}")
+    wanted, best = sum(likelihoods[language] for language in languages), max(likelihoods.values())
+    is_long = len(_LETTER.findall(text)) >= _MIN_TOLD_LETTERS
+    return bool(wanted * (_DOUBT if is_long else _MORE_DOUBT) >= best)
+
+
+@cache
+def _identifier() -> Any:
+    """Loaded (0.6 s) when it is first needed: without languages to choose from it never is."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier  # type: ignore[import-untyped]
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

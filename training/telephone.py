@@ -1,0 +1,75 @@
+"""Which runs of digits are telephone numbers.
+
+A number that is written out in full shows it by its form. Where digits alone could be anything, words around them and
+the numbering plans of a few countries (`phonenumbers`, Google's libphonenumber) decide.
+"""
+
+import re
+
+import phonenumbers
+
+CANDIDATE = r"""
+    (?<![\w$€£¥#.,:/-])(?<![$€£¥]\s)
+    (?P<out>[+(]{0,2}\d(?:[\s().\-/–]{0,3}\d){5,16})
+    (?![\d%$€£¥]|[.,:]\d|\w)
+"""
+"""A run of digits as people write numbers; `is_phone_number` tells which are meant for a telephone."""
+
+_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "AU", "MX")
+_LOOK_BACK = 40  # characters before a number in which its purpose is told
+_PURPOSE = re.compile(
+    r"\b(?:call|text|txt|phone|cell|mobile|mob|tel|telephone|telefon|handy|whats\s?app|sms|ring|dial|fax|fone|celular|"
+    r"reach|num(?:ber|éro|ero)?|nummer|numer|#|contact|hmu|hit me up|message|msg|signal|viber|digits|landline|extension)\b",
+    re.IGNORECASE,
+)
+_AMOUNT = re.compile(
+    r"\s?(?:k|m|bn|usd|eur|gbp|dollars?|euros?|pounds?|bucks|people|users|views|subs|subscribers|followers|points|pts|xp|gold|"
+    r"coins|credits|gems|km|kg|mb|gb|bytes|years?|miles|feet|hp|dmg|damage|million|billion|times|songs|votes|players|"
+    r"members|messages|steps|words|lines|rows|hours|seconds|ms|percent)\b",
+    re.IGNORECASE,
+)
+_DATE = re.compile(
+    r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4})(?:\s+\d.*)?|(?:1[89]|20)\d\d\s?[-–/]\s?(?:1[89]|20)\d\d"
+    r"|(?:19|20)\d\d(?:0\d|1[0-2])(?:[0-2]\d|3[01])(?:[\s-]?\d{4,6})?"
+)
+_THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})*[ .]000|\d*0000|\d+\.\d+")
+_FULL = re.compile(
+    r"\(?0\d(?:[^\d\n]{0,3}\d){7,12}"  # with the trunk prefix 0, or 00 and a country
+    r"|(?:1[\s.-]{0,2})?(?:\([2-9]\d\d\)|[2-9]\d\d)[\s./-]{0,3}\d{3}[\s.-]{0,3}\d{4}"  # North America
+    r"|\(\d{2,5}\)[\s.-]?\d[\d\s.-]{4,9}\d"
+    r"|[2-9]\d\d-\d{4}"
+)
+
+
+def is_phone_number(match: re.Match[str]) -> bool:
+    """Tell a telephone number from an amount, a date, a range or an identifier.
+
+    Args:
+        match: a match of `CANDIDATE`.
+    """
+    text, start, end = match["out"], match.start("out"), match.end("out")
+    digits = re.sub(r"\D", "", text)
+    if len(set(digits)) < 2 or _DATE.fullmatch(text):
+        return False
+    if text.lstrip("(").startswith("+"):
+        return len(digits) >= 8
+    if _THOUSANDS.fullmatch(text) or _AMOUNT.match(match.string, end):
+        return False
+    if _FULL.fullmatch(text) or _PURPOSE.search(match.string, max(0, start - _LOOK_BACK), start):
+        return True
+    return 8 <= len(digits) <= 15 and _is_in_a_plan(text, digits)
+
+
+def _is_in_a_plan(text: str, digits: str) -> bool:
+    """Whether the digits, spelled as one number or in few groups, are in use in one of the numbering plans."""
+    groups = re.findall(r"\d+", text)
+    if len(groups) == 1:
+        return len(digits) > 10 and _is_valid("+" + digits, None)
+    return 2 <= len(groups) <= 5 and min(map(len, groups)) > 1 and any(_is_valid(digits, region) for region in _REGIONS)
+
+
+def _is_valid(number: str, region: str | None) -> bool:
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, region))
+    except phonenumbers.NumberParseException:
+        return False
