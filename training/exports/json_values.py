@@ -5,6 +5,7 @@ This one only finds where values begin and end, leaves what is inside them to a 
 the next thing that begins like the elements before it.
 """
 
+import codecs
 import re
 from collections.abc import Callable, Collection, Iterator
 from typing import BinaryIO, NamedTuple
@@ -34,6 +35,9 @@ _FIRST_KEYS = re.compile(
 )
 _OPENING_BYTES = 1024
 _MAX_NESTING = 500  # within a value
+
+_HALF = rb"u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(?P<half>" + _HALF + rb")|.)", re.DOTALL)
 
 _DECODER = msgspec.json.Decoder(msgspec.Raw)
 
@@ -66,14 +70,14 @@ def json_values(
     """Yield the values at some places of a JSON document, in order.
 
     Args:
-        stream: the document from its beginning; NULs and ill-formed UTF-8 are tolerated.
+        stream: the document from its beginning; a byte order mark, NULs and ill-formed UTF-8 are tolerated.
         places: keys joined by dots, `[]` for any element of an array, e.g. `[]`, `messages.[]`, `chats.list.[].id`.
         on_garbled: told the byte of each element that is left out, and why.
 
     Raises:
         JsonError: the document is not whole.
     """
-    yield from _Scanner(stream, frozenset(places), on_garbled).values("", 0)
+    yield from _Scanner(stream, frozenset(places), on_garbled).document()
 
 
 class _Scanner:
@@ -87,6 +91,12 @@ class _Scanner:
         self._window = b""
         self._begin = 0  # the byte of the document that the window begins with
         self._at = 0  # where in the window
+
+    def document(self) -> Iterator[JsonValue]:
+        """All wanted values."""
+        self._fill()
+        self._at = len(codecs.BOM_UTF8) if self._window.startswith(codecs.BOM_UTF8) else 0
+        yield from self.values("", 0)
 
     def values(self, place: str, depth: int) -> Iterator[JsonValue]:
         """The wanted values in the value that comes next, which stands at a place."""
@@ -147,9 +157,9 @@ class _Scanner:
         text, whole = self._skip(keep=True)
         if not whole and not (opening and opening.search(text, 1)):
             raise JsonError(byte, "it ends within this")
-        well_formed = _well_formed(text) if whole and text else None
-        if well_formed and (opening is None or self._next(at_end=b"]") in (b",", b"]")):
-            return JsonValue(place, byte, well_formed)
+        sound = _well_formed(text) if whole and text else None
+        if sound and (opening is None or self._next(at_end=b"]") in (b",", b"]")):
+            return JsonValue(place, byte, sound)
         self._on_garbled(byte, "its syntax is broken" if text else "it is too long or too deeply nested")
         if opening:
             if text:
@@ -248,20 +258,26 @@ class _Scanner:
         return bool(block)
 
 
+def repaired(text: bytes) -> bytes:
+    """JSON without NULs, ill-formed UTF-8 and halves of surrogate pairs, which decoders refuse."""
+    text = text.replace(b"\0", b"").decode("utf-8", "replace").encode()
+    return _ESCAPE.sub(lambda match: rb"\ufffd" if match["half"] else match[0], text)
+
+
 def _well_formed(text: bytes) -> bytes | None:
     """A value in UTF-8 without NULs; None if its syntax is broken."""
-    text = text.replace(b"\0", b"")
-    if not text.isascii():
-        text = text.decode("utf-8", "replace").encode()
+    if _is_json(text):
+        return text
+    text = repaired(text)
     return text if _is_json(text) else None
 
 
 def _is_json(text: bytes) -> bool:
     try:
         _DECODER.decode(text)
-    except (msgspec.MsgspecError, RecursionError):
+        return text.isascii() or bool(text.decode())  # the decoder skips what is in strings
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
-    return True
 
 
 def _join(place: str, key: str) -> str:

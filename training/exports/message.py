@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import msgspec
+
 from model import ChinwagError
 
 GONE = ""
@@ -13,9 +15,8 @@ class ExportError(ChinwagError):
     """An export cannot be read. The message is one plain sentence: what, where, the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message as it was exported.
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message as it was exported: a struct, because a dataclass takes five times as long to make.
 
     Attributes:
         channel: an opaque id of the channel, thread or conversation; parts of an export share it.

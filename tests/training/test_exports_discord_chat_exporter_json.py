@@ -1,5 +1,6 @@
 """DiscordChatExporter's JSON, in its own layout and in others."""
 
+import gzip
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.exports import GONE, Message, ReadNotes, discord_chat_exporter
+from training.exports import GONE, Channel, Message, Part, ReadNotes, discord_chat_exporter_json, indented_json
 from training.exports.file import ExportFile
 
 ANN: dict[str, Any] = {
@@ -21,7 +22,7 @@ ANN: dict[str, Any] = {
     "roles": [{"id": "9"}],
 }
 BOB: dict[str, Any] = {"id": "100000000000000002", "name": "bob", "nickname": "Bob ✨", "isBot": False, "roles": []}
-SNOWFLAKE = "1192937580920832001"  # 2024-01-05 21:08:03 UTC
+SNOWFLAKE = "1192937581969408001"  # 2024-01-05 21:08:03.25 UTC
 
 
 def record(**fields: Any) -> dict[str, Any]:
@@ -63,14 +64,26 @@ Result = TypeVar("Result")
 THREE = [record(id=str(number), content=f"text {number}") for number in (1, 2, 3)]
 
 
-def read(folder: Path, content: bytes) -> tuple[list[Message], ReadNotes]:
+def file_with(folder: Path, content: bytes, part: Part | None = None) -> tuple[ExportFile, ReadNotes]:
     path = folder / "export.json"
     path.write_bytes(content)
     notes = ReadNotes()
-    file = ExportFile(path, notes)
-    messages = list(discord_chat_exporter.read(file))
+    return ExportFile(path, notes, part=part), notes
+
+
+def read(folder: Path, content: bytes, part: Part | None = None) -> tuple[list[Message], ReadNotes]:
+    file, notes = file_with(folder, content, part)
+    messages = list(discord_chat_exporter_json.read(file))
     file.finish()
     return messages, notes
+
+
+def recognises(folder: Path, content: bytes) -> bool:
+    return discord_chat_exporter_json.recognises(file_with(folder, content)[0])
+
+
+def is_faultless(notes: ReadNotes) -> bool:
+    return (notes.garbled_records, notes.truncated_files, notes.warnings) == (0, 0, [])
 
 
 def traced(run: Callable[[], Result]) -> tuple[Result, int]:
@@ -84,7 +97,7 @@ def traced(run: Callable[[], Result]) -> tuple[Result, int]:
 
 def read_one(folder: Path, **fields: Any) -> Message:
     (message,), notes = read(folder, own_layout(record(**fields)))
-    assert notes == ReadNotes()
+    assert is_faultless(notes)
     return message
 
 
@@ -101,44 +114,49 @@ def test_every_layout_gives_the_same_messages(tmp_path: Path, layout: Callable[.
         "reference": {"messageId": SNOWFLAKE, "channelId": "200", "guildId": "300"},
     }
     content = layout(record(), reply)
-    assert discord_chat_exporter.recognises(content)
+    assert recognises(tmp_path, content)
     messages, notes = read(tmp_path, content)
     assert messages == [
-        Message("200", SNOWFLAKE, ANN["id"], 1704488883.25, "hi"),
-        Message("200", reply["id"], BOB["id"], 1704488943.0, reply["content"], SNOWFLAKE, 1704489003.0),
+        Message("200", SNOWFLAKE, ANN["id"], 1704488883.25, "hi", name="Annie"),
+        Message("200", reply["id"], BOB["id"], 1704488943.0, reply["content"], SNOWFLAKE, 1704489003.0, name="Bob ✨"),
     ]
-    assert notes == ReadNotes()
+    assert is_faultless(notes)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_channel_without_messages_is_whole(tmp_path: Path, layout: Callable[..., bytes]) -> None:
-    assert read(tmp_path, layout()) == ([], ReadNotes())
+    messages, notes = read(tmp_path, layout())
+    assert messages == []
+    assert is_faultless(notes)
 
 
 def test_the_exporters_own_layout_does_not_need_the_slow_parser(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discord_chat_exporter, "_read_any_layout", None)
+    monkeypatch.setattr(discord_chat_exporter_json, "_any_layout", None)
     for layout in (own_layout, windows):
         assert len(read(tmp_path, layout(*THREE))[0]) == 3
 
 
 def test_a_message_needs_no_more_than_id_and_author(tmp_path: Path) -> None:
     content = own_layout({"id": SNOWFLAKE, "author": {"id": 5}})
-    assert read(tmp_path, content)[0] == [Message("200", SNOWFLAKE, "5", 1704488883.0, "")]
+    assert read(tmp_path, content)[0] == [Message("200", SNOWFLAKE, "5", 1704488883.25, "")]
 
 
 @pytest.mark.parametrize(
     ("fields", "timestamp"),
     [
-        ({"timestamp": "garbled"}, 1704488883.0),
-        ({"timestamp": None}, 1704488883.0),
-        ({"timestamp": None, "id": "1001"}, None),
-        ({"timestamp": "2024-01-05T21:08:03.1234567+00:00"}, 1704488883.123456),
-        ({"timestamp": "1970-01-01T00:00:00+00:00"}, 0.0),
+        ({}, 1704488883.25),
+        ({"timestamp": "garbled"}, 1704488883.25),
+        ({"timestamp": None}, 1704488883.25),
+        ({"id": "1001", "timestamp": "2024-01-05T21:08:03.1234567+00:00"}, 1704488883.123456),
+        ({"id": "1001", "timestamp": "1970-01-01T00:00:00+00:00"}, 0.0),
+        ({"id": "1001", "timestamp": None}, None),
+        ({"id": "1001", "timestamp": "garbled"}, None),
+        ({"id": "m1192937581969408001", "timestamp": None}, None),
     ],
 )
-def test_the_time_is_the_printed_one_or_that_of_the_snowflake(
+def test_the_time_is_that_of_the_id_or_the_printed_one(
     tmp_path: Path, fields: dict[str, Any], timestamp: float | None
 ) -> None:
     assert read_one(tmp_path, **fields).timestamp == timestamp
@@ -231,7 +249,7 @@ def test_a_message_with_a_bad_field_is_left_out_and_reading_goes_on(
     assert notes.warnings[0].startswith("record 2 at byte ")
 
 
-@pytest.mark.parametrize("damage", [b"\xff", b'"', b"\x01", b"\\", b"\n", b'text": [', b'"}}}}'])
+@pytest.mark.parametrize("damage", [b'"', b"\x01", b"\\", b"\n", b'text": [', b'"}}}}'])
 def test_damage_inside_a_message_costs_only_that_message(tmp_path: Path, damage: bytes) -> None:
     content = own_layout(*THREE)
     begin = content.index(b'{\n      "id": "2"')
@@ -254,19 +272,23 @@ def test_nuls_are_no_matter(tmp_path: Path, layout: Callable[..., bytes]) -> Non
     content = layout(*THREE).replace(b"text 2", b"te\0xt 2").replace(b'"id"', b'\0"id"')
     messages, notes = read(tmp_path, content)
     assert [message.content for message in messages] == ["text 1", "text 2", "text 3"]
-    assert notes == ReadNotes()
+    assert is_faultless(notes)
 
 
-def test_invalid_utf8_does_not_stop_the_slow_parser(tmp_path: Path) -> None:
-    messages, _ = read(tmp_path, compact(*THREE).replace(b"text 2", b"te\xffxt 2"))
-    assert [message.content for message in messages] == ["text 1", "te\ufffdxt 2", "text 3"]
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("damage", [b"\xff", b"\\ud83d", b"\\udd25\\ud83d"])
+def test_ill_formed_characters_are_replaced(tmp_path: Path, layout: Callable[..., bytes], damage: bytes) -> None:
+    messages, notes = read(tmp_path, layout(*THREE).replace(b"text 2", b"te" + damage + b"xt 2"))
+    assert [message.content.replace("\ufffd", "") for message in messages] == ["text 1", "text 2", "text 3"]
+    assert "\ufffd" in messages[1].content
+    assert is_faultless(notes)
 
 
 def test_a_file_that_never_closes_a_message_does_not_fill_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discord_chat_exporter, "_MAX_RECORD_BYTES", 1000)
-    monkeypatch.setattr(discord_chat_exporter, "_BLOCK_BYTES", 5000)
+    monkeypatch.setattr(indented_json, "MAX_VALUE_BYTES", 1000)
+    monkeypatch.setattr(indented_json, "_BLOCK_BYTES", 5000)
     content = own_layout(*THREE)
     ruined = content[: content.rindex(b"\n    }")] + b"x" * 3_000_000
     (messages, notes), peak = traced(lambda: read(tmp_path, ruined))
@@ -280,29 +302,29 @@ def test_a_long_export_needs_no_more_memory_than_a_short_one(tmp_path: Path, lay
     path = tmp_path / "export.json"
     path.write_bytes(layout(*(record(content="x" * 2000) for _ in range(8000))))
     file = ExportFile(path, ReadNotes())
-    count, peak = traced(lambda: sum(1 for _ in discord_chat_exporter.read(file)))
+    count, peak = traced(lambda: sum(1 for _ in discord_chat_exporter_json.read(file)))
     assert count == 8000
     assert path.stat().st_size > 16e6
     assert peak < 5e6
 
 
-@pytest.mark.parametrize("block", [1, 7, 64])
+@pytest.mark.parametrize("block", [1, 7, 64, 1000])
 def test_messages_are_put_together_across_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(discord_chat_exporter, "_BLOCK_BYTES", block)
+    monkeypatch.setattr(indented_json, "_BLOCK_BYTES", block)
     messages, notes = read(tmp_path, own_layout(*THREE))
     assert [message.id for message in messages] == ["1", "2", "3"]
-    assert notes == ReadNotes()
+    assert is_faultless(notes)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_cut_at_any_byte_every_whole_message_before_it_comes(tmp_path: Path, layout: Callable[..., bytes]) -> None:
-    content = layout(*THREE)
+    content = layout(*(message | {"embeds": []} for message in THREE))
     ends = []
     for number in (1, 2, 3):  # a message ends with its last key, an empty list, and the brace after that
         mentions = content.index(b'"mentions"', content.index(b"text %d" % number))
         ends.append(content.index(b"}", mentions) + 1)
     list_end = content.index(b"]", ends[-1]) + 1
-    for cut in range(content.index(b"{"), len(content)):
+    for cut in range(content.index(b'"guild"'), len(content), 3):
         messages, notes = read(tmp_path, content[:cut])
         assert len(messages) == sum(end <= cut for end in ends), cut
         assert notes.garbled_records == 0
@@ -313,7 +335,7 @@ def test_cut_at_any_byte_every_whole_message_before_it_comes(tmp_path: Path, lay
 
 def test_a_file_that_breaks_off_before_its_channel_still_says_so(tmp_path: Path) -> None:
     content = b'{\n  "guild": {\n    "id": "300"'
-    assert discord_chat_exporter.recognises(content)
+    assert recognises(tmp_path, content)
     messages, notes = read(tmp_path, content)
     assert (messages, notes.truncated_files) == ([], 1)
 
@@ -324,8 +346,143 @@ def test_without_a_channel_id_the_file_is_the_channel(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 1}', b'{"text": "\\"guild\\": {"}', b"<html>", b"\x00\x01"])
-def test_other_files_are_not_recognised(content: bytes) -> None:
-    assert not discord_chat_exporter.recognises(content)
+def test_other_files_are_not_recognised(tmp_path: Path, content: bytes) -> None:
+    assert not recognises(tmp_path, content)
+
+
+def divided(content: bytes, size: int) -> list[Part]:
+    return [Part(begin, min(begin + size, len(content))) for begin in range(0, len(content), size)]
+
+
+def joined(folder: Path, content: bytes, size: int) -> tuple[list[Message], ReadNotes]:
+    """What all parts of a size give together."""
+    messages: list[Message] = []
+    notes = ReadNotes()
+    for part in divided(content, size):
+        some, its_notes = read(folder, content, part)
+        messages += some
+        notes.garbled_records += its_notes.garbled_records
+        notes.truncated_files += its_notes.truncated_files
+        notes.warnings += its_notes.warnings
+    return messages, notes
+
+
+def bytes_in(warnings: list[str]) -> list[str]:
+    return [warning.partition("byte ")[2].split(" ")[0] for warning in warnings]
+
+
+def same(left: tuple[list[Message], ReadNotes], right: tuple[list[Message], ReadNotes]) -> bool:
+    return (
+        left[0] == right[0]
+        and left[1].garbled_records == right[1].garbled_records
+        and left[1].truncated_files == right[1].truncated_files
+        and bytes_in(left[1].warnings) == bytes_in(right[1].warnings)
+    )
+
+
+@pytest.mark.parametrize("layout", [own_layout, windows])
+def test_the_parts_together_are_the_whole_wherever_they_begin(tmp_path: Path, layout: Callable[..., bytes]) -> None:
+    content = layout(*THREE)
+    whole = read(tmp_path, content)
+    for size in (7, 64, 500):
+        assert same(joined(tmp_path, content, size), whole), size
+    for border in range(content.index(b'"messages"'), content.index(b'"nickname"')):
+        halves = [read(tmp_path, content, part) for part in (Part(0, border), Part(border, len(content)))]
+        assert halves[0][0] + halves[1][0] == whole[0], border
+        assert is_faultless(halves[0][1])
+        assert is_faultless(halves[1][1])
+
+
+@settings(deadline=None)
+@given(data=st.data(), size=st.integers(100, 1500), garbage=st.binary(max_size=100) | st.just(b"\n    {"))
+def test_the_parts_of_a_ruined_file_are_the_whole_too(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, size: int, garbage: bytes
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    content = own_layout(*(record(id=str(number)) for number in range(4)))
+    begin = data.draw(st.integers(content.index(b'"content"'), len(content)))
+    end = data.draw(st.integers(begin, len(content)) | st.just(len(content)))
+    content = content[:begin] + garbage + content[end:]
+    assert same(joined(folder, content, size), read(folder, content))
+
+
+def test_a_big_file_in_the_exporters_layout_has_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discord_chat_exporter_json, "_PART_BYTES", 500)
+    content = own_layout(*THREE)
+    assert discord_chat_exporter_json.parts(file_with(tmp_path, content)[0]) == divided(content, 500)
+    assert discord_chat_exporter_json.parts(file_with(tmp_path, content[:400])[0]) == []
+    assert discord_chat_exporter_json.parts(file_with(tmp_path, compact(*THREE))[0]) == []
+    assert discord_chat_exporter_json.parts(file_with(tmp_path, gzip.compress(content * 9))[0]) == []
+
+
+def test_a_message_that_is_too_long_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indented_json, "MAX_VALUE_BYTES", 10_000)
+    monkeypatch.setattr(indented_json, "_BLOCK_BYTES", 1000)
+    content = own_layout(THREE[0], THREE[1] | {"content": "x" * 1_000_000}, THREE[2])
+    (messages, notes), peak = traced(lambda: read(tmp_path, content))
+    assert [message.id for message in messages] == ["1", "3"]
+    assert (notes.garbled_records, notes.truncated_files) == (1, 0)
+    begin = content.index(b'{\n      "id": "2"')
+    assert f"record 2 at byte {begin:,} " in notes.warnings[0]
+    assert "longer than" in notes.warnings[0]
+    assert peak < 7e5
+    assert same(joined(tmp_path, content, 200_000), (messages, notes))
+
+
+def test_the_channel_is_described(tmp_path: Path) -> None:
+    content = json.dumps(export(record()) | {"channel": {"id": "200", "name": "general", "type": "GuildTextChat"}})
+    assert read(tmp_path, content.encode())[1].channels == {"200": Channel("200", "general")}
+
+
+@pytest.mark.parametrize(
+    ("guild", "channel", "is_private", "is_nsfw"),
+    [
+        ("1", {"type": "GuildTextChat", "name": "general"}, False, False),
+        ("1", {"type": 11, "name": "a thread"}, False, False),
+        ("0", {"type": "DirectTextChat", "name": "ann"}, True, False),
+        ("1", {"type": "DirectGroupTextChat", "name": None}, True, False),
+        ("1", {"type": "GuildPrivateThread", "name": "staff"}, True, False),
+        ("1", {"type": "12", "name": "staff"}, True, False),
+        ("1", {"type": 3, "name": "us"}, True, False),
+        ("0", {"name": "ann"}, True, False),
+        ("1", {"name": "nsfw-memes"}, False, True),
+        ("1", {"name": "only_18+"}, False, True),
+        ("1", {"name": "pics", "category": "LEWD"}, False, True),
+        ("1", {"name": "adulting-tips"}, False, False),
+        ("1", {"name": "2018"}, False, False),
+    ],
+)
+def test_private_and_unsafe_channels_are_told(
+    tmp_path: Path, guild: str, channel: dict[str, Any], is_private: bool, is_nsfw: bool
+) -> None:
+    content = json.dumps({"guild": {"id": guild}, "channel": {"id": "200", **channel}, "messages": []}).encode()
+    described = read(tmp_path, content)[1].channels["200"]
+    assert (described.is_private, described.is_nsfw) == (is_private, is_nsfw)
+
+
+@pytest.mark.parametrize(
+    ("content", "mentioned", "ids"),
+    [
+        ("@Annie look", [ANN], (ANN["id"],)),
+        ("@ann and @Bob ✨", [BOB, ANN], (BOB["id"], ANN["id"])),
+        ("you too", [ANN], ()),
+        ("<@100000000000000002> <@!3> <@100000000000000002>", [BOB], (BOB["id"], "3")),
+        ("@Annie", [], ()),
+    ],
+)
+def test_only_those_whom_the_text_mentions_are_mentioned(
+    tmp_path: Path, content: str, mentioned: list[dict[str, Any]], ids: tuple[str, ...]
+) -> None:
+    assert read_one(tmp_path, content=content, mentions=mentioned).mentions == ids
+
+
+def test_a_servers_emoji_is_its_name(tmp_path: Path) -> None:
+    assert read_one(tmp_path, content="<:lul:1234> <a:wave:5678> 🔥 a <b:c>").content == ":lul: :wave: 🔥 a <b:c>"
+
+
+@pytest.mark.parametrize(("author", "name"), [(ANN, "Annie"), (ANN | {"nickname": None}, "ann"), ({"id": "1"}, None)])
+def test_the_author_is_called_by_the_nickname(tmp_path: Path, author: dict[str, Any], name: str | None) -> None:
+    assert read_one(tmp_path, author=author).name == name
 
 
 @settings(deadline=None)
