@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -15,11 +14,13 @@ import typer
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
 from model import ChinwagError
 from model.bundle import PRETRAINED, Bundle, ModelFormatError, live_bundle
+from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
     from training.evaluate import Figures
-    from training.prepare import Preparation
+    from training.prepare import Preparation, Progress
+    from training.reading import Filters
     from training.retrain import Retraining, Start
 
 app = typer.Typer(
@@ -41,7 +42,7 @@ Exports = Annotated[
     list[Path],
     typer.Argument(
         metavar="EXPORT...",
-        help="Files or folders: DiscordChatExporter JSON, or JSON Lines in Chinwag's normal form; gzip or not.",
+        help="Files, folders or archives of chat logs in any format that Chinwag knows (see the README).",
         show_default=False,
     ),
 ]
@@ -62,6 +63,31 @@ Epochs = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
 DEFAULT_MODELS = Path("models")
 
+OnlyChannels = Annotated[
+    list[str] | None,
+    typer.Option("--channel", metavar="NAME", help="Read only this channel (name or id, * for anything); repeatable."),
+]
+NotChannels = Annotated[
+    list[str] | None, typer.Option("--not-channel", metavar="NAME", help="Leave this channel out; repeatable.")
+]
+Languages = Annotated[
+    list[str] | None,
+    typer.Option("--language", metavar="CODE", help="Learn only this language, e.g. en; repeatable."),
+]
+BlocklistFile = Annotated[
+    Path | None,
+    typer.Option("--blocklist", metavar="FILE", help="Words and phrases, a line each: messages with one are left out."),
+]
+Columns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="OURS=THEIRS,...", help="What the columns of a table are called, e.g. author=user,content=text."
+    ),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option("--workers", min=0, help="Processes that read; by default one for each core.")
+]
+
 
 def main() -> None:
     """The console script."""
@@ -79,6 +105,16 @@ def retrain(
     from_: From = None,
     epochs: Epochs = None,
     seed: Seed = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Keep the dataset here: next time only what is new is read."),
+    ] = None,
+    channel: OnlyChannels = None,
+    not_channel: NotChannels = None,
+    language: Languages = None,
+    blocklist: BlocklistFile = None,
+    columns: Columns = None,
+    workers: WorkersOption = None,
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
@@ -86,7 +122,8 @@ def retrain(
     """
     with _plain_failures(), _scratch(models) as scratch:
         start = _start(preset, from_, models)
-        preparation = _prepare(exports, scratch / "data", start)
+        filters = _filters(channel, not_channel, language, blocklist)
+        preparation = _prepare(exports, data or scratch / "data", start, models, filters, columns, workers)
         _train(preparation.dataset, models, start, epochs, seed)
 
 
@@ -97,10 +134,20 @@ def prepare(
     preset: PresetOption = None,
     from_: From = None,
     models: Models = DEFAULT_MODELS,
+    channel: OnlyChannels = None,
+    not_channel: NotChannels = None,
+    language: Languages = None,
+    blocklist: BlocklistFile = None,
+    columns: Columns = None,
+    workers: WorkersOption = None,
 ) -> None:
-    """Turn exports into a dataset. Name the --preset or --from that will be trained on it."""
+    """Turn exports into a dataset. Name the --preset or --from that will be trained on it.
+
+    Run again with more exports, it reads only what is new; killed, it goes on where it was.
+    """
     with _plain_failures():
-        _prepare(exports, out, _start(preset, from_, models))
+        filters = _filters(channel, not_channel, language, blocklist)
+        _prepare(exports, out, _start(preset, from_, models), models, filters, columns, workers)
 
 
 @app.command()
@@ -155,7 +202,7 @@ def pretrain(
     with _plain_failures(), _scratch(out.parent) as scratch:
         start = Start(preset=PresetName.BASE)
         write_corpus(scratch / "chitchat.jsonl")
-        preparation = _prepare([scratch / "chitchat.jsonl"], scratch / "data", start)
+        preparation = _prepare([scratch / "chitchat.jsonl"], scratch / "data", start, out.parent)
         bundle = _train(preparation.dataset, scratch / "models", start, epochs, seed).bundle
         out.mkdir(exist_ok=True)
         for path in bundle.iterdir():  # beside the model card and whatever else lies there
@@ -175,33 +222,83 @@ def _start(preset: PresetName | None, from_: str | None, models: Path) -> "Start
     return Start(preset=Bundle.open(directory).facts.preset, bundle=directory)
 
 
-def _prepare(exports: list[Path], out: Path, start: "Start") -> "Preparation":
-    from tqdm import tqdm
+def _filters(
+    channels: list[str] | None, not_channels: list[str] | None, languages: list[str] | None, blocklist: Path | None
+) -> "Filters":
+    from model.blocklist import Blocklist
+    from training.reading import Filters
 
+    return Filters(
+        channels=tuple(channels or ()),
+        not_channels=tuple(not_channels or ()),
+        languages=tuple(languages or ()),
+        blocklist=tuple(Blocklist.load(blocklist).entries) if blocklist else (),
+    )
+
+
+def _prepare(
+    exports: list[Path],
+    out: Path,
+    start: "Start",
+    models: Path,
+    filters: "Filters | None" = None,
+    columns: str | None = None,
+    workers: int | None = None,
+) -> "Preparation":
     from model.bundle import TOKENIZER
+    from model.consent import FILE_NAME, Consent
     from model.tokenizer import Tokenizer
-    from training.exports import ReadNotes
     from training.prepare import prepare
     from training.presets import PRESETS
 
-    tokenizer = Tokenizer.load(start.bundle / TOKENIZER) if start.bundle else None
-    with tqdm(desc="Reading", unit="B", unit_scale=True, ncols=100, delay=1) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        notes = ReadNotes(progress=progress)
-        size = PRESETS[start.preset].vocabulary_size
-        preparation = prepare(exports, out, tokenizer=tokenizer, vocabulary_size=size, notes=notes)
-    for warning in notes.warnings:
+    with _progress_bars() as on_progress:
+        preparation = prepare(
+            exports,
+            out,
+            tokenizer=Tokenizer.load(start.bundle / TOKENIZER) if start.bundle else None,
+            vocabulary_size=PRESETS[start.preset].vocabulary_size,
+            filters=filters,
+            excluded=Consent.open(models / FILE_NAME).excluded(),
+            columns=_columns(columns),
+            workers=workers,
+            on_progress=on_progress,
+        )
+    for warning in preparation.notes.warnings:
         typer.echo(f"Note: {warning}", err=True)
     typer.echo(preparation.tally.table())
     facts = preparation.dataset.facts
-    typer.echo(f"  held out for validation{facts['validation_examples']:>15,}")
+    typer.echo(f"{'  held out for validation':<42}{facts['validation_examples']:>12,}")
     if not facts["held_out"]:
         typer.echo("Note: too few conversations to hold some out: the figures are of what was trained on.", err=True)
     return preparation
+
+
+def _columns(option: str | None) -> dict[str, str]:
+    pairs = [pair.split("=", 1) for pair in (option or "").split(",") if pair]
+    if any(len(pair) != 2 for pair in pairs):
+        raise typer.BadParameter("write --columns as author=user,content=text: our names to the table's")
+    return {ours.strip(): theirs.strip() for ours, theirs in pairs}
+
+
+@contextlib.contextmanager
+def _progress_bars() -> "Iterator[Progress]":
+    """A bar for each stage, with its rate and the time that is left."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm[None]] = {}
+
+    def on_progress(stage: str, done: int, total: int, unit: str) -> None:
+        if stage not in bars:
+            for bar in bars.values():
+                bar.close()
+            bars[stage] = tqdm(desc=stage, unit=unit, unit_scale=True, ncols=100, delay=1, total=total, initial=done)
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield on_progress
+    finally:
+        for bar in bars.values():
+            bar.close()
 
 
 def _train(dataset: "Dataset", models: Path, start: "Start", epochs: float | None, seed: int) -> "Retraining":
@@ -237,16 +334,24 @@ def _one_line(text: str) -> str:
 
 @contextlib.contextmanager
 def _scratch(beside: Path) -> Iterator[Path]:
-    """A folder for what holds people's words only as long as it is needed, on the disk with room for models."""
+    """A folder for what is needed only until the model is there, on the disk with room for models.
+
+    After Ctrl-C or a kill it stays, and the next run goes on with what it holds.
+    """
+    scratch = beside / ".retrain"
     try:
-        beside.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".retrain-", dir=beside))
+        scratch.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ModelFormatError(f"{beside} cannot be written ({error.strerror}): choose another folder.") from error
     try:
-        yield scratch
-    finally:
+        with locked(scratch):
+            yield scratch
+    except LockedError:
+        raise
+    except Exception:
         shutil.rmtree(scratch, ignore_errors=True)
+        raise
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -255,7 +360,7 @@ def _plain_failures() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in ("tensorflow", "keras", "onnx", "safetensors", "msgspec", "ijson", "tqdm"):
+        if error.name not in ("tensorflow", "keras", "onnx", "safetensors", "msgspec", "phonenumbers", "rensa", "tqdm"):
             raise
         _fail(f"Training needs {error.name}: install Chinwag with its extra, pip install -e '.[train]'.", error)
     except KeyboardInterrupt as error:

@@ -1,84 +1,179 @@
-"""All messages of all exports, and the turns made of them, on disk: memory stays small whatever their size."""
+"""All messages that were read, on disk: what a next run need not read again, in order however they came.
 
-import itertools
+An SQLite file holds the messages of every reading (an export, or a part of a big one) that was finished; a process that
+is killed loses the reading it was at. Only what has passed the filters is ever written here.
+"""
+
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any, NamedTuple
 
-from training.exports import ExportError, Message
+from training.exports import ExportError
 
-_FILE_NAME = "archive.sqlite"
+FILE_NAME = "messages.sqlite"
 
-# Nothing here outlives the run, so nothing is journalled.
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA locking_mode = EXCLUSIVE;
-PRAGMA cache_size = -32768;
-CREATE TABLE messages (
-    arrival INTEGER PRIMARY KEY,
-    channel TEXT NOT NULL, id TEXT NOT NULL, author TEXT NOT NULL, timestamp REAL, content TEXT NOT NULL,
-    reply_to TEXT, edited REAL, is_bot INTEGER NOT NULL, is_system INTEGER NOT NULL,
-    turn INTEGER,
-    UNIQUE (channel, id)
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA cache_size = -16384;
+PRAGMA journal_size_limit = 67108864;
+CREATE TABLE IF NOT EXISTS readings (
+    number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, summary TEXT NOT NULL
 );
-CREATE TABLE turns (
-    number INTEGER PRIMARY KEY, speaker TEXT NOT NULL, text TEXT NOT NULL, parent INTEGER, conversation TEXT NOT NULL
-);
-BEGIN;
+CREATE TABLE IF NOT EXISTS messages (
+    channel TEXT NOT NULL, time REAL NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL,
+    author TEXT NOT NULL, text TEXT NOT NULL, reply_to TEXT, edited REAL, mentions TEXT NOT NULL, signature BLOB,
+    reading INTEGER NOT NULL,
+    PRIMARY KEY (channel, time, place, id, reading)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS authors (
+    digest BLOB NOT NULL, author TEXT NOT NULL, PRIMARY KEY (digest, author)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS duplicates (
+    channel TEXT NOT NULL, time REAL NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL, reading INTEGER NOT NULL,
+    PRIMARY KEY (channel, time, place, id, reading)
+) WITHOUT ROWID;
+"""
+# Built after the messages are in, which is faster than keeping them up to date.
+_INDEXES = """
+CREATE INDEX IF NOT EXISTS by_id ON messages (channel, id);
+CREATE INDEX IF NOT EXISTS by_target ON messages (channel, reply_to) WHERE reply_to IS NOT NULL;
 """
 
-_COLUMNS = "channel, id, author, timestamp, content, reply_to, edited, is_bot, is_system"
-
-# Of two exports of one message the later edit wins, then any fixed choice: the order of files must not matter.
-_INSERT = f"""
-INSERT INTO messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (channel, id) DO UPDATE SET
-    author = excluded.author, timestamp = excluded.timestamp, content = excluded.content,
-    reply_to = excluded.reply_to, edited = excluded.edited, is_bot = excluded.is_bot, is_system = excluded.is_system
-WHERE (coalesce(excluded.edited, 0), coalesce(excluded.reply_to, ''), excluded.content)
-    > (coalesce(edited, 0), coalesce(reply_to, ''), content)
+# Of several copies of a message the one edited last stays, then any fixed choice: the order of files must not matter.
+_INSERT = """
+INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (channel, time, place, id, reading) DO UPDATE SET
+    author = excluded.author, text = excluded.text, reply_to = excluded.reply_to, edited = excluded.edited,
+    mentions = excluded.mentions, signature = excluded.signature
+WHERE (coalesce(edited, 0), coalesce(reply_to, ''), text, author, mentions) < (
+    coalesce(excluded.edited, 0), coalesce(excluded.reply_to, ''), excluded.text, excluded.author, excluded.mentions
+)
 """
+_FIND_DUPLICATES = """
+INSERT INTO duplicates SELECT channel, time, place, id, reading FROM (
+    SELECT channel, time, place, id, reading, row_number() OVER (
+        PARTITION BY channel, id
+        ORDER BY coalesce(edited, 0) DESC, coalesce(reply_to, '') DESC, text DESC, author DESC, time, place, reading
+    ) AS rank FROM messages INDEXED BY by_id
+    WHERE (channel, id) IN (SELECT channel, id FROM messages GROUP BY channel, id HAVING count(*) > 1)
+) WHERE rank > 1
+"""
+_FIND_GONE = "INSERT INTO gone SELECT author, digest FROM authors WHERE digest = ? ON CONFLICT DO NOTHING"
+_COUNT_GONE = """
+SELECT key, digest, count(*) FROM messages JOIN gone USING (author) JOIN readings ON reading = number GROUP BY 1, 2
+"""
+_NTH_PLACE = """
+SELECT channel, time, place, id FROM messages WHERE (channel, time, place, id) >= (?, ?, ?, ?)
+ORDER BY channel, time, place, id LIMIT 1 OFFSET ?
+"""
+_COLUMNS = """
+channel, time, place, id, author, text, reply_to, mentions, signature,
+EXISTS (
+    SELECT 1 FROM messages AS reply
+    WHERE reply.channel = messages.channel AND reply.reply_to = messages.id
+)
+"""
+_MESSAGES = f"""
+SELECT {_COLUMNS} FROM messages
+WHERE (channel, time, place, id) >= (?, ?, ?, ?) AND (channel, time, place, id) < (?, ?, ?, ?) {{unless}}
+ORDER BY channel, time, place, id
+"""
+_BEFORE = f"""
+SELECT {_COLUMNS} FROM messages WHERE channel = ?1 AND (time, place, id) < (?2, ?3, ?4) {{unless}}
+ORDER BY time DESC, place DESC, id DESC LIMIT ?5
+"""
+_UNLESS_DUPLICATE = """AND NOT EXISTS (
+    SELECT 1 FROM duplicates AS copy WHERE copy.channel = messages.channel AND copy.time = messages.time
+    AND copy.place = messages.place AND copy.id = messages.id AND copy.reading = messages.reading
+)"""
 
-# Within one tick of the clock ids that are numbers tell the order; other ids, and no clock, leave the order of arrival.
-_ORDER = "channel, timestamp, iif(timestamp IS NULL OR id GLOB '*[^0-9]*', arrival, length(id)), id"
+NO_CLOCK = -1.0
+"""The time of a message whose format has none."""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedTurn:
-    """A turn and its place among the others.
+class Place(NamedTuple):
+    """Where a message stands in the order of all: by channel, then time, then place within a tick of the clock."""
+
+    channel: str
+    time: float
+    place: int
+    id: str
+
+
+BEGINNING = Place("", NO_CLOCK, 0, "")
+END = Place("\U0010ffff", NO_CLOCK, 0, "")  # no channel comes behind the last character
+
+
+class ArchivedMessage(NamedTuple):
+    """A message that passed the filters.
 
     Attributes:
-        number: counts all turns; grows with time within a channel.
-        speaker: the author's account id.
-        text: clean text, a line for each line of each message.
-        parent: the number of the turn it answers, always smaller; None if it starts something new.
-        conversation: names the tree of turns that it belongs to.
+        channel: an opaque id.
+        time: seconds since the epoch, `NO_CLOCK` if unknown.
+        place: decides the order within one tick of the clock.
+        id: names the message within its channel.
+        author: an opaque account id.
+        text: clean.
+        reply_to: the id of the message it answers, `GONE`, or None.
+        mentions: account ids of those it speaks to.
+        signature: of a long message, to find near copies (see `training.cleanliness`).
+        is_target: another message says that it answers this one.
     """
 
-    number: int
-    speaker: str
+    channel: str
+    time: float
+    place: int
+    id: str
+    author: str
     text: str
-    parent: int | None
-    conversation: str
+    reply_to: str | None
+    mentions: tuple[str, ...]
+    signature: bytes | None
+    is_target: bool
+
+    @property
+    def position(self) -> Place:
+        """Where it stands in the order of all."""
+        return Place(self.channel, self.time, self.place, self.id)
+
+    @property
+    def timestamp(self) -> float | None:
+        """The time, None if unknown."""
+        return None if self.time == NO_CLOCK else self.time
+
+
+class ReadMessage(NamedTuple):
+    """A message on its way into the archive: the columns of `messages` but the reading."""
+
+    channel: str
+    time: float
+    place: int
+    id: str
+    author: str
+    text: str
+    reply_to: str | None
+    edited: float | None
+    mentions: str
+    signature: bytes | None
 
 
 class Archive:
-    """Messages, each kept once, by channel and in order of time; and the turns made of them.
-
-    Used in a `with` statement it turns a failing disk into an ExportError.
-    """
+    """The messages of all readings. In a `with` statement it turns a failing disk into an ExportError."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin an empty archive in a folder that exists; a left-over one is replaced."""
-        self._path = folder / _FILE_NAME
-        self._path.unlink(missing_ok=True)
-        self._database = sqlite3.connect(self._path, isolation_level=None)
-        self._database.executescript(_SCHEMA)
-        self.received = 0
-        """How many messages have been added, those counted that were there already."""
+        """Open the archive of a folder that exists, or begin one; one that is damaged is begun anew."""
+        self.path = folder / FILE_NAME
+        try:
+            self._connect()
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            self.delete()
+            self._connect()
 
     def __enter__(self) -> "Archive":
         return self
@@ -88,65 +183,127 @@ class Archive:
     ) -> None:
         self.close()
         if isinstance(error, sqlite3.OperationalError):
-            raise ExportError(f"{self._path} cannot be written ({error}): make room on that disk.") from error
-
-    def close(self) -> None:
-        """Remove the archive: it holds people's words."""
-        self._database.close()
-        self._path.unlink(missing_ok=True)
-
-    def add(self, messages: Iterable[Message]) -> None:
-        """Take messages in; of two with the same channel and id the one edited last stays."""
-        self._database.executemany(_INSERT, map(self._row, messages))
+            raise ExportError(f"{self.path} cannot be written ({error}): make room on that disk.") from error
+        if isinstance(error, sqlite3.DatabaseError):
+            raise ExportError(f"{self.path} is damaged ({error}): delete it and run again.") from error
 
     def __len__(self) -> int:
-        """The number of different messages."""
-        return int(self._database.execute("SELECT count(*) FROM messages").fetchone()[0])
+        """The number of different messages; known after `settle`."""
+        return self._count("messages") - self._count("duplicates")
 
-    def channels(self) -> Iterator[tuple[str, Iterator[Message]]]:
-        """Each channel and its messages in order of time; take all of one before the next."""
-        self._database.execute(f"CREATE INDEX IF NOT EXISTS in_order ON messages ({_ORDER})")
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM messages ORDER BY {_ORDER}")
-        for channel, group in itertools.groupby(rows, key=lambda row: str(row[0])):
-            yield channel, map(_message, group)
+    def close(self) -> None:
+        """Leave it on the disk."""
+        self._database.close()
 
-    def add_turn(self, turn: LinkedTurn, channel: str, message_ids: Sequence[str]) -> None:
-        """Keep a turn and remember which messages of the channel it is made of."""
-        self._database.execute(
-            "INSERT INTO turns VALUES (?, ?, ?, ?, ?)",
-            (turn.number, turn.speaker, turn.text, turn.parent, turn.conversation),
-        )
-        for id_ in message_ids:
-            self._database.execute(
-                "UPDATE messages SET turn = ? WHERE channel = ? AND id = ?", (turn.number, channel, id_)
-            )
+    def delete(self) -> None:
+        """Remove the archive from the disk."""
+        self.close()
+        for suffix in ("", "-wal", "-shm"):
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
 
-    def turn(self, number: int) -> LinkedTurn:
-        """A turn that was added."""
-        return LinkedTurn(*self._database.execute("SELECT * FROM turns WHERE number = ?", (number,)).fetchone())
+    def summaries(self) -> dict[str, str]:
+        """What was noted of each reading, by its key."""
+        return dict(self._database.execute("SELECT key, summary FROM readings ORDER BY key"))
 
-    def turn_of_message(self, channel: str, id_: str) -> LinkedTurn | None:
-        """The turn that a message is part of, if it is part of one."""
-        row = self._database.execute(
-            "SELECT turn FROM messages WHERE channel = ? AND id = ?", (channel, id_)
-        ).fetchone()
-        return None if row is None or row[0] is None else self.turn(row[0])
+    def keep_only(self, keys: Collection[str]) -> None:
+        """Forget all other readings: an export that is no longer given is no longer learned from."""
+        rows = self._database.execute("SELECT number, key FROM readings").fetchall()
+        gone = [(number,) for number, key in rows if key not in keys]
+        with self._transaction():
+            self._database.executemany("DELETE FROM messages WHERE reading = ?", gone)
+            self._database.executemany("DELETE FROM readings WHERE number = ?", gone)
 
-    def _row(self, message: Message) -> tuple[str | float | None, ...]:
-        self.received += 1
-        return (
-            message.channel,
-            message.id,
-            message.author,
-            message.timestamp,
-            message.content,
-            message.reply_to,
-            message.edited,
-            message.is_bot,
-            message.is_system,
-        )
+    def add_reading(
+        self, key: str, summary: str, messages: Iterable[ReadMessage], authors: Iterable[tuple[str, bytes]]
+    ) -> None:
+        """Take in a finished reading: all of it or, if this process dies, nothing.
+
+        Args:
+            key: names it.
+            summary: what is to be noted of it.
+            messages: those to keep.
+            authors: who wrote them, with the digests of their names.
+        """
+        with self._transaction():
+            number = self._database.execute(
+                "INSERT INTO readings (key, summary) VALUES (?, ?)", (key, summary)
+            ).lastrowid
+            self._database.executemany(_INSERT, ((*message, number) for message in messages))
+            pairs = ((digest, author) for author, digest in authors)
+            self._database.executemany("INSERT INTO authors VALUES (?, ?) ON CONFLICT DO NOTHING", pairs)
+
+    def remove_authors(self, names: Mapping[bytes, str]) -> dict[str, dict[str, int]]:
+        """Delete what some people wrote.
+
+        Args:
+            names: of these people, by digest.
+
+        Returns:
+            How many messages of each name are gone, by the key of the reading.
+        """
+        removed: dict[str, dict[str, int]] = {}
+        with self._transaction():
+            self._database.execute("CREATE TEMP TABLE IF NOT EXISTS gone (author TEXT PRIMARY KEY, digest BLOB)")
+            self._database.execute("DELETE FROM gone")
+            for digest in names:
+                self._database.execute(_FIND_GONE, (digest,))
+            for key, digest, count in self._database.execute(_COUNT_GONE).fetchall():
+                removed.setdefault(key, {})[names[digest]] = count
+            if removed:
+                self._database.execute("DELETE FROM messages WHERE author IN (SELECT author FROM gone)")
+        return removed
+
+    def replace_summary(self, key: str, summary: str) -> None:
+        """Correct what is noted of a reading."""
+        self._database.execute("UPDATE readings SET summary = ? WHERE key = ?", (summary, key))
+
+    def settle(self) -> None:
+        """After the last reading: find the copies of messages that came several times."""
+        self._database.executescript(_INDEXES)
+        with self._transaction():
+            self._database.execute("DELETE FROM duplicates")
+            self._database.execute(_FIND_DUPLICATES)
+
+    def pieces(self, size: int) -> Iterator[tuple[Place, Place]]:
+        """Divide the messages into pieces of a size: where each begins, and where the next one does."""
+        begin = BEGINNING
+        while begin < END:
+            row = self._database.execute(_NTH_PLACE, (*begin, size)).fetchone()
+            end = Place(*row) if row else END
+            yield begin, end
+            begin = end
+
+    def messages(self, begin: Place = BEGINNING, end: Place = END) -> Iterator[ArchivedMessage]:
+        """Yield each message once, in order, from one place on and before another."""
+        unless = _UNLESS_DUPLICATE if self._count("duplicates") else ""
+        for row in self._database.execute(_MESSAGES.format(unless=unless), (*begin, *end)):
+            yield _message(row)
+
+    def before(self, place: Place, count: int) -> list[ArchivedMessage]:
+        """The last messages of the same channel before a place, in order."""
+        rows = self._database.execute(_BEFORE.format(unless=_UNLESS_DUPLICATE), (*place, count))
+        return [_message(row) for row in rows][::-1]
+
+    def _connect(self) -> None:
+        self._database = sqlite3.connect(self.path, isolation_level=None)
+        self._database.executescript(_SCHEMA)
+
+    def _count(self, table: str) -> int:
+        return int(self._database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
 
 
-def _message(row: tuple[str, str, str, float | None, str, str | None, float | None, int, int]) -> Message:
-    channel, id_, author, timestamp, content, reply_to, edited, is_bot, is_system = row
-    return Message(channel, id_, author, timestamp, content, reply_to, edited, bool(is_bot), bool(is_system))
+def _message(row: tuple[Any, ...]) -> ArchivedMessage:
+    channel, time, place, id_, author, text, reply_to, mentions, signature, is_target = row
+    spoken_to = tuple(mentions.split("\n")) if mentions else ()
+    return ArchivedMessage(channel, time, place, id_, author, text, reply_to, spoken_to, signature, bool(is_target))

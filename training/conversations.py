@@ -1,175 +1,293 @@
-"""Messages of a channel in, linked turns out: who answers whom.
+"""Archived messages in, turns that answer each other out.
 
-An explicit reply goes to the message it names, however old; any other message goes to the turn before it in the
-channel, unless that is so long ago that it starts something new. Messages that one author sends in a row are one turn.
-A reply to what is gone or left out (a bot, a system notice) starts something new as well.
+First each message gets its target: an explicit reply has the message it names, however old; the others what the learned
+linker says. This looks at a bounded number of messages and is done piece by piece, by several processes. Then, in
+order, messages become turns: what one author says in one go is one turn, and it answers the turn of its target.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import json
+import sqlite3
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
 
-from model.dialogue import clean_text
-from training.archive import Archive, LinkedTurn
-from training.exports import Message
+from model.dialogue import MAX_CONTEXT_TURNS, Turn
+from training.archive import Archive, ArchivedMessage, Place
+from training.cleanliness import NearCopies
+from training.linker import CONTEXT, NEW, Linker, Utterance
 
 SESSION_GAP = 30 * 60.0
-"""Seconds of silence after which a message without a reply link starts something new."""
+"""Seconds after which a message without a reply link is no longer taken for an answer."""
 
 BURST_GAP = 5 * 60.0
 """Seconds of silence after which an author's next message is a turn of its own."""
 
-MAX_SESSION_TURNS = 200
-"""A channel that never falls silent begins something new after so many turns: as one conversation it could not be
-divided between training and validation."""
+MAX_CONVERSATION_TURNS = 200
+"""A talk that never ends begins anew after so many turns: as one conversation it could not be divided between training
+and validation."""
 
-MAX_BURST_CHARACTERS = 2000
+MAX_TURN_CHARACTERS = 2000
 """A longer monologue is several turns; also what Discord lets a single message hold."""
 
+_MAX_OPEN_TURNS = 64
+_MAX_RECENT_MESSAGES = 4096
 
-@dataclass(slots=True)
-class Tally:
-    """What became of the messages: messages = kept + left out; turns = examples + skipped.
+
+class LinkedMessage(NamedTuple):
+    """A message and what it answers.
 
     Attributes:
-        messages: read from the exports.
-        kept: messages that are part of a turn.
-        left_out: the other messages by reason: bot, system, empty, duplicate.
-        turns: made of the kept messages.
-        conversations: trees of turns.
-        examples: turns that can be learned from.
-        skipped: the other turns by reason.
+        channel: an opaque id.
+        id: names the message within its channel.
+        author: an opaque account id.
+        timestamp: seconds since the epoch, None if unknown.
+        text: clean.
+        target: the id of the message it answers; None if it starts something new.
+        is_explicit: the author said what it answers, even if that is gone.
+        is_target: another message says that it answers this one.
+        signature: to find near copies.
     """
 
-    messages: int = 0
-    kept: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    turns: int = 0
-    conversations: int = 0
-    examples: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, int | dict[str, int]]:
-        """All counts, reasons in the order of the alphabet, so that equal runs give equal files."""
-        return {
-            "messages": self.messages,
-            "kept": self.kept,
-            "left_out": dict(sorted(self.left_out.items())),
-            "turns": self.turns,
-            "conversations": self.conversations,
-            "examples": self.examples,
-            "skipped": dict(sorted(self.skipped.items())),
-        }
-
-    def table(self) -> str:
-        """The counts for people to read."""
-        rows = [("messages read", self.messages)]
-        rows += [(f"  left out: {reason}", count) for reason, count in sorted(self.left_out.items())]
-        rows += [("  kept", self.kept), ("turns", self.turns), ("conversations", self.conversations)]
-        rows += [(f"  skipped: {reason}", count) for reason, count in sorted(self.skipped.items())]
-        rows += [("examples", self.examples)]
-        return "\n".join(f"{name:<28}{count:>12,}" for name, count in rows)
+    channel: str
+    id: str
+    author: str
+    timestamp: float | None
+    text: str
+    target: str | None
+    is_explicit: bool
+    is_target: bool
+    signature: bytes | None
 
 
-@dataclass(slots=True)
-class _Burst:
+@dataclass(frozen=True, slots=True)
+class LinkedTurn:
+    """What one author said in one go, and what it answers.
+
+    Attributes:
+        channel: an opaque id.
+        conversation: names the tree of turns that it belongs to.
+        context: the turns it answers, oldest first, at most `MAX_CONTEXT_TURNS`.
+        turn: itself.
+        messages: how many it is made of.
+        timestamp: when it began.
+        delay: seconds from the end of the turn it answers; None if there is none, or no clock.
+    """
+
+    channel: str
+    conversation: str
+    context: tuple[Turn, ...]
+    turn: Turn
+    messages: int
+    timestamp: float | None
+    delay: float | None
+
+
+def link_messages(archive: Archive, linker: Linker, begin: Place, end: Place) -> list[LinkedMessage]:
+    """The messages from one place on and before another, each with its target."""
+    linked: list[LinkedMessage] = []
+    for _, group in groupby(archive.messages(begin, end), key=lambda message: message.channel):
+        messages = list(group)
+        before = archive.before(messages[0].position, CONTEXT) if messages[0].channel == begin.channel else []
+        linked += _link([*before, *messages], len(before), linker)
+    return linked
+
+
+def _link(messages: Sequence[ArchivedMessage], first: int, linker: Linker) -> Iterator[LinkedMessage]:
+    """Link the messages of a channel from an index on."""
+    targets = linker.link([_utterance(message) for message in messages], first)
+    for index, message in enumerate(messages[first:], first):
+        target: str | None = message.reply_to
+        if target is None and targets[index - first] != NEW:
+            target = messages[targets[index - first]].id
+        yield LinkedMessage(
+            message.channel,
+            message.id,
+            message.author,
+            message.timestamp,
+            message.text,
+            target or None,
+            message.reply_to is not None,
+            message.is_target,
+            message.signature,
+        )
+
+
+def _utterance(message: ArchivedMessage) -> Utterance:
+    return Utterance(message.author, message.timestamp, message.text, message.mentions)
+
+
+class _Conversation:
+    """A tree of turns."""
+
+    __slots__ = ("name", "turns")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.turns = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Said:
     """A turn that its author may still go on with."""
 
     speaker: str
-    parent: LinkedTurn | None
-    ids: list[str]
-    lines: list[str]
-    last: float | None
+    conversation: _Conversation
+    parent: "_Said | None"
+    context: tuple[Turn, ...]
+    began: float | None
+    delay: float | None
+    last: float | None = None
+    lines: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    is_answered: bool = False
 
-    def add(self, message: Message, text: str) -> None:
-        self.ids.append(message.id)
-        self.lines.append(text)
+    def add(self, message: LinkedMessage) -> None:
+        self.lines.append(message.text)
         self.last = message.timestamp
+        if message.is_target:
+            self.targets.append(message.id)
 
     def has_room(self, text: str) -> bool:
-        return sum(map(len, self.lines)) + len(text) <= MAX_BURST_CHARACTERS
+        return sum(map(len, self.lines)) + len(text) <= MAX_TURN_CHARACTERS
+
+    @property
+    def path(self) -> tuple[Turn, ...]:
+        """What an answer to it answers."""
+        return (*self.context, Turn(self.speaker, "\n".join(self.lines)))[-MAX_CONTEXT_TURNS:]
+
+    def finished(self, channel: str) -> LinkedTurn:
+        """As it stays."""
+        turn = Turn(self.speaker, "\n".join(self.lines))
+        return LinkedTurn(channel, self.conversation.name, self.context, turn, len(self.lines), self.began, self.delay)
 
 
-def link_turns(archive: Archive, tally: Tally) -> Iterator[LinkedTurn]:
-    """Make turns of all messages, each after its parent, and keep them in the archive.
+class Conversations:
+    """Makes turns of the linked messages of all channels, taken in order.
 
-    Args:
-        archive: all messages; it takes in the turns.
-        tally: a fresh one, filled while the turns are taken.
+    Attributes:
+        left_out: messages that became part of no turn, by reason.
+        conversations: how many trees of turns there are.
     """
-    tally.messages = archive.received
-    if duplicates := archive.received - len(archive):
-        tally.left_out["duplicate"] = duplicates
-    for channel, messages in archive.channels():
-        yield from _link_channel(archive, channel, _spoken(messages, tally), tally)
 
+    def __init__(self, folder: Path) -> None:
+        """Args: folder: holds, while this is in use, a file with the turns that late replies may name."""
+        self.left_out: Counter[str] = Counter()
+        self.conversations = 0
+        self._folder = folder
+        self._near_copies = NearCopies()
 
-def _link_channel(
-    archive: Archive, channel: str, messages: Iterable[tuple[Message, str]], tally: Tally
-) -> Iterator[LinkedTurn]:
-    previous: LinkedTurn | None = None
-    burst: _Burst | None = None
-    session_turns = 0
-    for message, text in messages:
-        if burst and _continues(burst, message, text, archive):
-            burst.add(message, text)
-            continue
-        if burst:
-            previous = _finish(burst, channel, archive, tally)
-            yield previous
-        if session_turns == MAX_SESSION_TURNS:
-            previous, session_turns = None, 0
-        parent = _parent(message, previous, burst.last if burst else None, archive)
-        session_turns = session_turns + 1 if parent else 1
-        burst = _Burst(message.author, parent, [message.id], [text], message.timestamp)
-    if burst:
-        yield _finish(burst, channel, archive, tally)
+    def turns(self, messages: Iterable[LinkedMessage]) -> Iterator[LinkedTurn]:
+        """Yield the turns, those of a channel together and in the order in which they end."""
+        with closing(_NamedTurns(self._folder)) as named:
+            for channel, group in groupby(messages, key=lambda message: message.channel):
+                yield from self._of_channel(channel, group, named)
 
+    def _of_channel(
+        self, channel: str, messages: Iterable[LinkedMessage], named: "_NamedTurns"
+    ) -> Iterator[LinkedTurn]:
+        recent: OrderedDict[str, _Said] = OrderedDict()
+        open_turns: OrderedDict[str, _Said] = OrderedDict()  # by speaker, who spoke last at the end
+        previous: _Said | None = None
 
-def _continues(burst: _Burst, message: Message, text: str, archive: Archive) -> bool:
-    """Whether a message goes on with a turn rather than beginning the next one."""
-    if message.author != burst.speaker or _silence(burst.last, message) > BURST_GAP or not burst.has_room(text):
-        return False
-    if message.reply_to is None or message.reply_to in burst.ids:
-        return True
-    target = archive.turn_of_message(message.channel, message.reply_to)
-    return target is not None and target == burst.parent
+        def finish(said: _Said) -> LinkedTurn:
+            named.add(channel, said)
+            said.parent = None  # else no turn would ever be free
+            return said.finished(channel)
 
+        for message in messages:
+            if message.signature and self._near_copies.seen_before(message.signature):
+                self.left_out["near copy"] += 1
+                continue
+            target = recent.get(message.target) if message.target else None
+            if not target and message.target and message.is_explicit and (target := named.find(channel, message.target)):
+                recent[message.target] = target
+            said = open_turns.pop(message.author, None)
+            if said is None or not _goes_on(said, message, target, previous):
+                if said:
+                    yield finish(said)
+                said = self._begin(message, target)
+            said.add(message)
+            open_turns[message.author] = recent[message.id] = previous = said
+            if len(recent) > _MAX_RECENT_MESSAGES:
+                recent.popitem(last=False)
+            while _silence(oldest := next(iter(open_turns.values())), message) > BURST_GAP or (
+                len(open_turns) > _MAX_OPEN_TURNS
+            ):
+                del open_turns[oldest.speaker]
+                yield finish(oldest)
+        yield from map(finish, open_turns.values())
 
-def _parent(message: Message, previous: LinkedTurn | None, last: float | None, archive: Archive) -> LinkedTurn | None:
-    """The turn that a message answers, given the turn before it and when that ended."""
-    if message.reply_to is not None:
-        return archive.turn_of_message(message.channel, message.reply_to)
-    return previous if _silence(last, message) <= SESSION_GAP else None
-
-
-def _finish(burst: _Burst, channel: str, archive: Archive, tally: Tally) -> LinkedTurn:
-    parent = burst.parent
-    turn = LinkedTurn(
-        number=tally.turns,
-        speaker=burst.speaker,
-        text="\n".join(burst.lines),
-        parent=parent.number if parent else None,
-        conversation=parent.conversation if parent else f"{channel}:{burst.ids[0]}",
-    )
-    archive.add_turn(turn, channel, burst.ids)
-    tally.turns += 1
-    tally.conversations += parent is None
-    return turn
-
-
-def _spoken(messages: Iterable[Message], tally: Tally) -> Iterator[tuple[Message, str]]:
-    """The messages that somebody said, with their clean text; the others are counted."""
-    for message in messages:
-        if message.is_bot or message.is_system:
-            tally.left_out["bot" if message.is_bot else "system"] += 1
-        elif text := clean_text(message.content):
-            tally.kept += 1
-            yield message, text
+    def _begin(self, message: LinkedMessage, target: _Said | None) -> _Said:
+        if target is None or (not message.is_explicit and _is_over(target, message)):
+            self.conversations += 1
+            conversation = _Conversation(f"{message.channel}:{message.id}")
+            said = _Said(message.author, conversation, None, (), message.timestamp, None)
         else:
-            tally.left_out["empty"] += 1
+            target.is_answered = True
+            clocks = message.timestamp is not None and target.last is not None
+            delay = _silence(target, message) if clocks else None
+            said = _Said(message.author, target.conversation, target, target.path, message.timestamp, delay)
+        said.conversation.turns += 1
+        return said
 
 
-def _silence(last: float | None, message: Message) -> float:
-    """Seconds between a message and the one before; nothing where there is no clock."""
-    return 0.0 if last is None or message.timestamp is None else message.timestamp - last
+def _is_over(target: _Said, message: LinkedMessage) -> bool:
+    """Whether a turn is not to be answered any more without an explicit link."""
+    return _silence(target, message) > SESSION_GAP or target.conversation.turns >= MAX_CONVERSATION_TURNS
+
+
+def _goes_on(said: _Said, message: LinkedMessage, target: _Said | None, previous: _Said | None) -> bool:
+    """Whether a message goes on with its author's last turn rather than beginning another."""
+    if _silence(said, message) > BURST_GAP or not said.has_room(message.text):
+        return False
+    if target is said:
+        return message.is_explicit or said is previous or not said.is_answered
+    return said is previous and (target is said.parent if message.is_explicit else target in (None, said.parent))
+
+
+def _silence(said: _Said, message: LinkedMessage) -> float:
+    """Seconds between the end of a turn and a message; nothing where there is no clock."""
+    return 0.0 if said.last is None or message.timestamp is None else message.timestamp - said.last
+
+
+class _NamedTurns:
+    """Turns that some reply names, on disk, since it may come years later."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "named_turns.sqlite"
+        self._path.unlink(missing_ok=True)
+        self._database = sqlite3.connect(self._path, isolation_level=None)
+        self._database.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+            "CREATE TABLE turns (channel TEXT, id TEXT, turn TEXT, PRIMARY KEY (channel, id)) WITHOUT ROWID; BEGIN;"
+        )
+
+    def add(self, channel: str, said: _Said) -> None:
+        """Keep a finished turn, if it is named at all."""
+        if said.targets:
+            path = [(turn.speaker, turn.text) for turn in said.path]
+            turn = json.dumps((said.conversation.name, said.conversation.turns, said.last, path))
+            rows = [(channel, id_, turn) for id_ in said.targets]
+            self._database.executemany("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", rows)
+
+    def find(self, channel: str, id_: str) -> _Said | None:
+        """The turn that a message belongs to."""
+        query = "SELECT turn FROM turns WHERE channel = ? AND id = ?"
+        row = self._database.execute(query, (channel, id_)).fetchone()
+        if row is None:
+            return None
+        name, turns, last, path = json.loads(row[0])
+        *context, (speaker, text) = path
+        conversation = _Conversation(name)
+        conversation.turns = turns
+        said = _Said(speaker, conversation, None, tuple(Turn(*turn) for turn in context), None, None, last, [text])
+        return said
+
+    def close(self) -> None:
+        """Delete the file: it holds people's words."""
+        self._database.close()
+        self._path.unlink(missing_ok=True)

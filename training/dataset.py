@@ -1,14 +1,15 @@
 """Examples in, token ids on disk, padded batches out.
 
 A dataset directory holds `dataset.json`, `tokenizer.model` and, for each split, its contexts and replies as one long
-`uint16` array each with the offsets where examples begin, read through memory maps. This is the only place that
-shifts, pads and weighs.
+`uint16` array each with the `uint64` offsets where examples begin, read through memory maps. This is the only place
+that shifts, pads and weighs.
 """
 
 import json
+import os
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ from model.tokenizer import END, PAD, START, Tokenizer, TokenizerError
 from training.examples import Example
 
 SPLITS = ("train", "validation")
-FORMAT = 1
+FORMAT = 2
+HEAD = "dataset.json"
 
 _BUCKETS_FROM_EXAMPLES = 2000
 
@@ -75,10 +77,10 @@ class RaggedIds:
     @classmethod
     def open(cls, directory: Path, name: str) -> "RaggedIds":
         """Map the files that `RaggedWriter` wrote."""
-        offsets = np.load(directory / f"{name}.offsets.npy")
+        offsets = np.memmap(directory / f"{name}.offsets", np.uint64, "r")
         path = directory / f"{name}.ids"
         ids = np.memmap(path, np.uint16, "r") if path.stat().st_size else np.empty(0, np.uint16)
-        if offsets.ndim != 1 or not len(offsets) or int(offsets[-1]) != len(ids):
+        if int(offsets[-1]) != len(ids):
             raise DatasetError(f"{path} is damaged: prepare the dataset again.")
         return cls(ids, offsets)
 
@@ -95,23 +97,27 @@ class RaggedIds:
 
 
 class RaggedWriter:
-    """Appends sequences to a file; the offsets are written when it closes."""
+    """Appends sequences to a file of ids and one of the offsets where they begin."""
 
     def __init__(self, directory: Path, name: str) -> None:
-        self._offsets_path = directory / f"{name}.offsets.npy"
-        self._file = (directory / f"{name}.ids").open("wb")
-        self._offsets = array("Q", [0])
+        self._ids = (directory / f"{name}.ids").open("wb")
+        self._offsets = (directory / f"{name}.offsets").open("wb")
+        self._offsets.write(np.zeros(1, np.uint64).tobytes())
+        self._end = 0
 
-    def append(self, ids: Iterable[int]) -> None:
-        """Add one sequence."""
-        values = array("H", ids)
-        self._file.write(values.tobytes())
-        self._offsets.append(self._offsets[-1] + len(values))
+    def extend(self, ids: Ids, lengths: npt.NDArray[np.uint16]) -> None:
+        """Add sequences: their ids run together, and the length of each."""
+        ends = self._end + np.cumsum(lengths, dtype=np.uint64)
+        self._ids.write(ids.tobytes())
+        self._offsets.write(ends.astype(np.uint64).tobytes())
+        self._end += len(ids)
 
     def close(self) -> None:
-        """Write the offsets."""
-        self._file.close()
-        np.save(self._offsets_path, np.frombuffer(self._offsets, np.uint64))
+        """Bring everything to the disk."""
+        for file in (self._ids, self._offsets):
+            file.flush()
+            os.fsync(file.fileno())
+            file.close()
 
 
 @dataclass(frozen=True)
@@ -151,7 +157,7 @@ class Dataset:
             DatasetError: it is none, or it is damaged.
         """
         try:
-            head = json.loads((directory / "dataset.json").read_text(encoding="utf-8"))
+            head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
             if head["format"] != FORMAT:
                 raise DatasetError(f"{directory} was prepared by another version of Chinwag: prepare it again.")
             splits = [Split(*(RaggedIds.open(directory, f"{split}.{side}") for side in _SIDES)) for split in SPLITS]
@@ -174,39 +180,58 @@ class Dataset:
 _SIDES = ("contexts", "replies")
 
 
-@dataclass
-class DatasetWriter:
-    """Encodes examples into a directory; `close` makes it a dataset.
+class EncodedExamples(NamedTuple):
+    """Examples of one split as ids, in the order of their number; the ids of all run together.
 
     Attributes:
-        directory: exists and is empty.
-        tokenizer: gives the ids.
+        contexts: ids.
+        context_lengths: of each context, `[examples]`.
+        replies: ids.
+        reply_lengths: of each reply, `[examples]`.
     """
 
-    directory: Path
-    tokenizer: Tokenizer
-    config: DatasetConfig = field(default_factory=DatasetConfig)
+    contexts: Ids
+    context_lengths: npt.NDArray[np.uint16]
+    replies: Ids
+    reply_lengths: npt.NDArray[np.uint16]
 
-    def __post_init__(self) -> None:
-        self._writers = {
-            split: [RaggedWriter(self.directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS
-        }
 
-    def add(self, split: str, example: Example) -> None:
-        """Encode one example into one of `SPLITS`."""
+def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, config: DatasetConfig) -> EncodedExamples:
+    """Turn examples into ids; what is too long is cut."""
+    contexts, replies, context_lengths, reply_lengths = array("H"), array("H"), array("H"), array("H")
+    for example in examples:
         rendered = render_context(example.context, me=example.reply.speaker)
-        contexts, replies = self._writers[split]
-        contexts.append(self.tokenizer.encode_context(rendered, self.config.max_context_tokens))
-        replies.append([*self.tokenizer.encode(example.reply.text), END][: self.config.max_reply_tokens])
+        context = tokenizer.encode_context(rendered, config.max_context_tokens)
+        reply = [*tokenizer.encode(example.reply.text), END][: config.max_reply_tokens]
+        contexts.extend(context)
+        replies.extend(reply)
+        context_lengths.append(len(context))
+        reply_lengths.append(len(reply))
+    columns = (contexts, context_lengths, replies, reply_lengths)
+    return EncodedExamples(*(np.frombuffer(column, np.uint16) for column in columns))
 
-    def close(self, facts: dict[str, Any]) -> None:
+
+class DatasetWriter:
+    """Writes encoded examples into a directory; `close` makes it a dataset."""
+
+    def __init__(self, directory: Path) -> None:
+        """Args: directory: exists, and holds `tokenizer.model`."""
+        self._directory = directory
+        self._writers = {split: [RaggedWriter(directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS}
+
+    def add(self, split: str, examples: EncodedExamples) -> None:
+        """Append examples to one of `SPLITS`."""
+        contexts, replies = self._writers[split]
+        contexts.extend(examples.contexts, examples.context_lengths)
+        replies.extend(examples.replies, examples.reply_lengths)
+
+    def close(self, config: DatasetConfig, facts: dict[str, Any]) -> None:
         """Write what is left, last of all `dataset.json`."""
         for writers in self._writers.values():
             for writer in writers:
                 writer.close()
-        (self.directory / TOKENIZER).write_bytes(self.tokenizer.to_bytes())
-        head = {"format": FORMAT, "config": asdict(self.config), "facts": facts}
-        (self.directory / "dataset.json").write_text(json.dumps(head, indent=1), encoding="utf-8")
+        head = {"format": FORMAT, "config": asdict(config), "facts": facts}
+        (self._directory / HEAD).write_text(json.dumps(head, indent=1), encoding="utf-8")
 
 
 def batches(split: Split, *, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Batch]:

@@ -1,24 +1,112 @@
-"""Chat exports in, a dataset directory out."""
+"""Chat exports in, a dataset directory out.
 
+The directory also keeps the archive of what was read, so that a run with one more export reads only that one, and a run
+that was killed goes on.
+"""
+
+import functools
+import itertools
+import os
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
+from model.bundle import TOKENIZER
 from model.tokenizer import Tokenizer
-from training.archive import Archive
-from training.conversations import Tally
-from training.dataset import SPLITS, Dataset, DatasetConfig, DatasetError, DatasetWriter
-from training.examples import Example, examples_of, split
-from training.exports import ReadNotes, read_exports
+from training.archive import FILE_NAME as ARCHIVE
+from training.archive import Archive, Place
+from training.conversations import Conversations, LinkedMessage, LinkedTurn, link_messages
+from training.dataset import (
+    HEAD,
+    SPLITS,
+    Dataset,
+    DatasetConfig,
+    DatasetError,
+    DatasetWriter,
+    EncodedExamples,
+    encode_examples,
+)
+from training.examples import Example, example_of, skip_reason, split
+from training.exports import ReadNotes, find_exports
+from training.linker import Linker
+from training.lock import LOCK, locked
+from training.reading import Filters, ReadingSummary, read_into
+from training.workers import Workers
 
 VOCABULARY_SIZE = 4096
 
 _FEWEST_HELD_OUT = 20
 """Fewer validation examples say nothing, and would stop training by chance: then all are trained on."""
+
+_WORKERS_FROM_BYTES = 4 << 20
+"""Exports that are smaller in all are read sooner than another process starts."""
+
+_PIECE_MESSAGES = 4096
+_PIECE_EXAMPLES = 4096
+_EXAMPLE = msgspec.json.Decoder(Example)
+_BUILDING = ".building"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the messages: messages = kept + left out; turns = examples + skipped.
+
+    Attributes:
+        messages: read from the exports.
+        kept: messages that are part of a turn.
+        left_out: the other messages by reason.
+        redacted: what was taken out of messages, by kind.
+        turns: made of the kept messages.
+        conversations: trees of turns.
+        examples: turns that can be learned from.
+        skipped: the other turns by reason.
+    """
+
+    messages: int = 0
+    kept: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    redacted: Counter[str] = field(default_factory=Counter)
+    turns: int = 0
+    conversations: int = 0
+    examples: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+    def as_json(self) -> dict[str, int | dict[str, int]]:
+        """All counts, reasons in the order of the alphabet, so that equal runs give equal files."""
+        return {
+            "messages": self.messages,
+            "kept": self.kept,
+            "left_out": dict(sorted(self.left_out.items())),
+            "redacted": dict(sorted(self.redacted.items())),
+            "turns": self.turns,
+            "conversations": self.conversations,
+            "examples": self.examples,
+            "skipped": dict(sorted(self.skipped.items())),
+        }
+
+    def table(self) -> str:
+        """The counts for people to read."""
+        rows = [("messages read", self.messages)]
+        rows += [(f"  left out: {reason}", count) for reason, count in sorted(self.left_out.items())]
+        rows += [("  kept", self.kept)]
+        rows += [(f"  taken out of them: {kind}", count) for kind, count in sorted(self.redacted.items())]
+        rows += [("turns", self.turns), ("conversations", self.conversations)]
+        rows += [(f"  skipped: {reason}", count) for reason, count in sorted(self.skipped.items())]
+        rows += [("examples", self.examples)]
+        return "\n".join(f"{name:<42}{count:>12,}" for name, count in rows)
+
+
+class Progress(Protocol):
+    """Told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Take notice; `done` never falls within a stage."""
 
 
 @dataclass(frozen=True)
@@ -43,104 +131,255 @@ def prepare(
     config: DatasetConfig | None = None,
     tokenizer: Tokenizer | None = None,
     vocabulary_size: int = VOCABULARY_SIZE,
-    notes: ReadNotes | None = None,
+    filters: Filters | None = None,
+    excluded: frozenset[str] = frozenset(),
+    columns: Mapping[str, str] | None = None,
+    workers: int | None = None,
+    on_progress: Progress = lambda stage, done, total, unit: None,
 ) -> Preparation:
     """Read exports, link their messages into conversations, and write the examples as token ids.
 
     Args:
-        exports: files and folders.
+        exports: files, folders and archives.
         out: becomes the dataset directory; a prepared one there is replaced, anything else is left alone.
         config: lengths and shares.
         tokenizer: the one of the model that will be trained on; without it a new one is learned.
         vocabulary_size: of a new tokenizer, at most.
-        notes: where warnings and progress go.
+        filters: what not to learn.
+        excluded: who opted out (see `model.consent`).
+        columns: of tables, see `training.exports`.
+        workers: processes to use; by default one for each core, and none for a few megabytes.
+        on_progress: told how far it is.
 
     Raises:
         ExportError: an export cannot be read.
         DatasetError: there is nothing to learn from, or `out` is taken.
     """
-    config, notes, tally = config or DatasetConfig(), notes or ReadNotes(), Tally()
-    building = out.with_name(f".{out.name}.new")
-    try:
-        if out.exists() and not (out / "dataset.json").exists() and any(out.iterdir()):
-            raise DatasetError(f"{out} holds something that is no dataset: name an empty or a new folder.")
-        shutil.rmtree(building, ignore_errors=True)
-        building.mkdir(parents=True)
-        spool = building / "examples.jsonl"
-        with Archive(building) as archive:
-            archive.add(read_exports(exports, notes))
-            sides = _spool(examples_of(archive, tally), spool, config.validation_share)
-        if not tally.examples:
-            raise DatasetError(_nothing_to_learn(tally))
-        held_out = sides["train"] > sides["validation"] >= _FEWEST_HELD_OUT
-        _encode(spool, building, config, tokenizer, vocabulary_size, held_out, _facts(tally, notes, sides, held_out))
-        spool.unlink()
-        _replace(out, building)
-    except OSError as error:
-        raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    config, notes = config or DatasetConfig(), ReadNotes()
+    found = find_exports(exports, notes, columns=columns)
+    small = sum(export.size for export in found) < _WORKERS_FROM_BYTES
+    count = (0 if small else os.cpu_count() or 1) if workers is None else workers
+    with _claimed(out), Workers(count) as pool:
+        with Archive(out) as archive:
+            summaries = read_into(
+                archive,
+                found,
+                pool,
+                filters=filters or Filters(),
+                excluded=excluded,
+                on_progress=lambda done, total: on_progress("Reading", done, total, "B"),
+            )
+            archive.settle()
+            tally = _tally(summaries, archive)
+            spool = _Spool(out / _BUILDING)
+            conversations = Conversations(spool.folder)
+            for turn in conversations.turns(_linked(archive, pool, on_progress)):
+                if example := _example(turn, tally):
+                    spool.add(split(example.conversation, config.validation_share), example)
+            spool.close()
+            tally.conversations = conversations.conversations
+            tally.left_out += conversations.left_out
+            tally.kept -= conversations.left_out.total()
+            if not tally.examples:
+                archive.delete()
+                raise DatasetError(_nothing_to_learn(tally))
+        _take_notes(notes, summaries)
+        _encode(spool, pool, config, tokenizer, vocabulary_size, _facts(tally, notes, spool), on_progress)
+        _put_in_place(spool.folder, out)
     return Preparation(Dataset.open(out), tally, notes)
 
 
-def _replace(out: Path, building: Path) -> None:
-    """Put a finished dataset in the place of another, which comes back if that fails."""
-    replaced = out.with_name(f".{out.name}.old")
-    if out.exists():
-        shutil.rmtree(replaced, ignore_errors=True)  # only now: there is a whole one in its place
-        out.rename(replaced)
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Hold a directory that is, or becomes, a dataset; only what a next run can use stays after a failure."""
     try:
-        building.rename(out)
-    except OSError:
-        if replaced.exists():
-            replaced.rename(out)
-        raise
-    shutil.rmtree(replaced, ignore_errors=True)
+        if out.exists() and not any((out / name).exists() for name in (HEAD, ARCHIVE, LOCK)) and any(out.iterdir()):
+            raise DatasetError(f"{out} holds something that is no dataset: name an empty or a new folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            shutil.rmtree(out / _BUILDING, ignore_errors=True)  # of a run that was killed
+            try:
+                yield
+            finally:
+                shutil.rmtree(out / _BUILDING, ignore_errors=True)
+        if not {path.name for path in out.iterdir()} - {LOCK}:
+            shutil.rmtree(out)
+    except OSError as error:
+        raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
 
 
-def _spool(examples: Iterator[Example], path: Path, validation_share: float) -> Counter[str]:
-    """Write examples to a file, since the tokenizer must have seen all before the first is encoded."""
-    sides: Counter[str] = Counter()
-    with path.open("wb") as file:
-        for example in examples:
-            sides[split(example.conversation, validation_share)] += 1
-            file.write(msgspec.json.encode(example) + b"\n")
-    return sides
+def _tally(summaries: Iterable[ReadingSummary], archive: Archive) -> Tally:
+    """What became of the messages until they were in the archive."""
+    tally = Tally(kept=len(archive))
+    for summary in summaries:
+        tally.messages += summary.received
+        tally.left_out.update(summary.left_out)
+        tally.redacted.update(summary.redacted)
+    if duplicates := tally.messages - tally.left_out.total() - tally.kept:
+        tally.left_out["duplicate"] = duplicates
+    return tally
 
 
-def _read_spool(path: Path) -> Iterator[Example]:
-    decoder = msgspec.json.Decoder(Example)
+def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> None:
+    for summary in summaries:
+        notes.garbled_records += summary.garbled
+        notes.truncated_files += summary.truncated
+        notes.warnings += summary.warnings
+
+
+@dataclass(frozen=True)
+class _LinkTask:
+    folder: Path
+    begin: Place
+    end: Place
+
+
+@functools.cache
+def _opened(folder: Path) -> tuple[Archive, Linker]:
+    """Opened once a process."""
+    return Archive(folder), Linker.load()
+
+
+def _link(task: _LinkTask) -> list[LinkedMessage]:
+    archive, linker = _opened(task.folder)
+    return link_messages(archive, linker, task.begin, task.end)
+
+
+def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[LinkedMessage]:
+    """All messages in order, each with its target."""
+    total, done = len(archive), 0
+    pieces = (_LinkTask(archive.path.parent, *piece) for piece in archive.pieces(_PIECE_MESSAGES))
+    try:
+        for messages in pool.map(_link, pieces):
+            yield from messages
+            done += len(messages)
+            on_progress("Linking", done, total, " messages")
+    finally:
+        if _opened.cache_info().currsize:
+            _opened(archive.path.parent)[0].close()
+            _opened.cache_clear()
+
+
+def _example(turn: LinkedTurn, tally: Tally) -> Example | None:
+    """A turn as an example, if it is a good one; counted in any case."""
+    example = example_of(turn)
+    reason = skip_reason(example)
+    tally.turns += 1
+    if reason:
+        tally.skipped[reason] += 1
+        return None
+    tally.examples += 1
+    return example
+
+
+class _Spool:
+    """Examples on their way to the disk as ids: the tokenizer must have seen all before the first is encoded."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.examples: Counter[str] = Counter()
+        self.paths = {side: folder / f"{side}.jsonl" for side in SPLITS}
+        self._files = {side: path.open("wb") for side, path in self.paths.items()}
+        self._begins: dict[str, list[int]] = {side: [] for side in SPLITS}
+        self._encoder = msgspec.json.Encoder()
+
+    def add(self, side: str, example: Example) -> None:
+        """Take in an example of one of `SPLITS`."""
+        if self.examples[side] % _PIECE_EXAMPLES == 0:
+            self._begins[side].append(self._files[side].tell())
+        self.examples[side] += 1
+        self._files[side].write(self._encoder.encode(example) + b"\n")
+
+    def close(self) -> None:
+        """After the last example."""
+        for file in self._files.values():
+            file.close()
+
+    @property
+    def is_divisible(self) -> bool:
+        """Whether there is enough to hold some out."""
+        return self.examples["train"] > self.examples["validation"] >= _FEWEST_HELD_OUT
+
+    def pieces(self) -> Iterator[tuple[str, Path, int, int]]:
+        """The side, the file and the range of bytes of some thousand examples each."""
+        for side, path in self.paths.items():
+            begins = [*self._begins[side], path.stat().st_size]
+            for begin, end in itertools.pairwise(begins):
+                yield side if self.is_divisible else SPLITS[0], path, begin, end
+
+    def replies(self) -> Iterator[str]:
+        """The replies that will be trained on."""
+        for side, path, begin, end in self.pieces():
+            if side == SPLITS[0]:
+                yield from (example.reply.text for example in _read_spool(path, begin, end))
+
+
+def _read_spool(path: Path, begin: int, end: int) -> list[Example]:
     with path.open("rb") as file:
-        yield from map(decoder.decode, file)
+        file.seek(begin)
+        return [_EXAMPLE.decode(line) for line in file.read(end - begin).splitlines()]
+
+
+@dataclass(frozen=True)
+class _EncodeTask:
+    side: str
+    path: Path
+    begin: int
+    end: int
+    tokenizer: Path
+    config: DatasetConfig
+
+
+@functools.lru_cache(1)
+def _tokenizer(path: Path) -> Tokenizer:
+    return Tokenizer.load(path)
+
+
+def _encode_piece(task: _EncodeTask) -> tuple[str, EncodedExamples]:
+    examples = _read_spool(task.path, task.begin, task.end)
+    return task.side, encode_examples(examples, _tokenizer(task.tokenizer), task.config)
 
 
 def _encode(
-    spool: Path,
-    out: Path,
+    spool: _Spool,
+    pool: Workers,
     config: DatasetConfig,
     tokenizer: Tokenizer | None,
     vocabulary_size: int,
-    held_out: bool,
     facts: dict[str, object],
+    on_progress: Progress,
 ) -> None:
-    def side(example: Example) -> str:
-        return split(example.conversation, config.validation_share) if held_out else SPLITS[0]
+    """Turn the spool into a dataset in its folder."""
+    tokenizer = tokenizer or Tokenizer.train(spool.replies(), vocabulary_size=vocabulary_size)
+    path = spool.folder / TOKENIZER
+    path.write_bytes(tokenizer.to_bytes())
+    _tokenizer.cache_clear()
+    writer = DatasetWriter(spool.folder)
+    total, done = spool.examples.total(), 0
+    for side, examples in pool.map(_encode_piece, (_EncodeTask(*piece, path, config) for piece in spool.pieces())):
+        writer.add(side, examples)
+        done += len(examples.reply_lengths)
+        on_progress("Encoding", done, total, " examples")
+    writer.close(config, facts)
+    for spooled in spool.paths.values():
+        spooled.unlink()
 
-    if tokenizer is None:
-        texts = (example.reply.text for example in _read_spool(spool) if side(example) == SPLITS[0])
-        tokenizer = Tokenizer.train(texts, vocabulary_size=vocabulary_size)
-    writer = DatasetWriter(out, tokenizer, config)
-    for example in _read_spool(spool):
-        writer.add(side(example), example)
-    writer.close(facts)
+
+def _put_in_place(building: Path, out: Path) -> None:
+    """Put a finished dataset in the place of another. Without its head, which goes last, it is none."""
+    (out / HEAD).unlink(missing_ok=True)
+    for path in sorted(building.iterdir(), key=lambda path: path.name == HEAD):
+        os.replace(path, out / path.name)
 
 
-def _facts(tally: Tally, notes: ReadNotes, sides: Counter[str], held_out: bool) -> dict[str, object]:
+def _facts(tally: Tally, notes: ReadNotes, spool: _Spool) -> dict[str, object]:
+    held_out = spool.is_divisible
     return {
         "files": notes.files,
         "held_out": held_out,
-        "train_examples": sides["train"] if held_out else tally.examples,
-        "validation_examples": sides["validation"] if held_out else 0,
+        "train_examples": spool.examples["train"] if held_out else tally.examples,
+        "validation_examples": spool.examples["validation"] if held_out else 0,
         "counts": tally.as_json(),
     }
 
