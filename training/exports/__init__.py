@@ -4,22 +4,20 @@ One file a format: every module of this package with a `NAME`, `recognises` and 
 """
 
 import importlib
-import os
 import pkgutil
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
-from training.exports.file import ExportFile, Part, ReadNotes
+from training.exports.file import ExportFile, Part, ReadNotes, shown
 from training.exports.message import GONE, Channel, ExportError, Message
+from training.exports.search import Search
 
 __all__ = ["GONE", "Channel", "Export", "ExportError", "Message", "Part", "ReadNotes", "find_exports", "read_exports"]
 
-_NAMED_FILES = 5
-_MAX_MEMBERS = 1_000_000
+_UNKNOWN = "are in no known format"
 
 
 class Format(Protocol):
@@ -77,7 +75,7 @@ class Export:
         file.finish()
 
     def _failure(self, error: OSError) -> ExportError:
-        return ExportError(f"{self.path} cannot be read to its end ({error.strerror}): check the disk.")
+        return ExportError(f"{shown(self.path)} cannot be read to its end ({error.strerror}): check the disk.")
 
 
 @cache
@@ -89,7 +87,7 @@ def formats() -> dict[str, Format]:
 
 
 def find_exports(paths: Iterable[Path], notes: ReadNotes, *, columns: Mapping[str, str] | None = None) -> list[Export]:
-    """Find the exports that paths stand for, in a fixed order.
+    """Find the exports that paths stand for, in a fixed order; what is reached twice is found once.
 
     Args:
         paths: files in any known format, plain, gzip or zip, whatever their names; folders are searched to the bottom.
@@ -99,16 +97,8 @@ def find_exports(paths: Iterable[Path], notes: ReadNotes, *, columns: Mapping[st
     Raises:
         ExportError: a path is missing, unreadable or no export.
     """
-    found: list[Export] = []
-    for path in paths:
-        if path.is_dir():
-            found += _find_in_many(f"The folder {path}", list(_files(path, notes)), notes, columns)
-        elif not path.is_file():
-            raise ExportError(f"There is no file or folder {path}: check the name.")
-        elif zipfile.is_zipfile(path):
-            found += _find_in_many(f"The archive {path}", _members(path, notes), notes, columns)
-        else:
-            found.append(_find(path, notes, columns))
+    search = Search(notes, columns or {})
+    found = [export for path in paths for export in _find(path, search)]
     notes.files += len(found)
     return found
 
@@ -121,88 +111,36 @@ def read_exports(
         yield from export.messages(export.open(notes))
 
 
-def _find(path: Path, notes: ReadNotes, columns: Mapping[str, str] | None) -> Export:
-    """The export that a named file is."""
-    try:
-        export = ExportFile(path, notes, columns=columns)
-    except OSError as error:
-        _refuse(error)
-    if not export.head:
-        raise ExportError(f"{path} is empty: export the channel again.")
-    format_ = _recognise(export, last_resort=True)
+def _find(path: Path, search: Search) -> list[Export]:
+    """The exports that one path stands for; in a folder or archive those of last resort only if there are no others."""
+    found: list[Export] = []
+    loose: list[Export] = []
+    repeated = search.repeated
+    for file in search.files(path):
+        format_ = next((name for name, format_ in formats().items() if format_.recognises(file)), None)
+        if is_named := file.path == path and file.member is None:
+            _check_named(file, format_)
+        if format_ is None:
+            search.leave_out(file.member or file.path.name, _UNKNOWN)
+            continue
+        export = Export(file.path, file.member, format_, file.size, is_named, file.columns)
+        (loose if _is_last_resort(formats()[format_]) else found).append(export)
+    if not found and not loose and search.repeated == repeated:
+        left_out = search.left_out() or "no files at all"
+        raise ExportError(f"{shown(path)} holds no chat export that Chinwag knows ({left_out}): give it {_known()}.")
+    for export in loose if found else []:
+        search.leave_out(export.member or export.path.name, _UNKNOWN)
+    search.tell(path)
+    return found or loose
+
+
+def _check_named(file: ExportFile, format_: str | None) -> None:
+    """Raise ExportError unless a file that the user named is an export."""
+    if not file.head:
+        why = f"cannot be unpacked ({file.damage})" if file.damage else "is empty"
+        raise ExportError(f"{file.name} {why}: export the channel again.")
     if format_ is None:
-        raise ExportError(f"{path} is no chat export that Chinwag knows: give it {_known()}.")
-    return Export(path, None, format_, path.stat().st_size, is_named=True, columns=export.columns)
-
-
-def _find_in_many(
-    holder: str, files: list[tuple[Path, str | None, int]], notes: ReadNotes, columns: Mapping[str, str] | None
-) -> list[Export]:
-    """The exports among the files of a folder or archive; the formats of last resort only if there are no others."""
-    for last_resort in (False, True):
-        found: list[Export] = []
-        unknown: list[str] = []
-        for path, member, size in files:
-            export = _open(path, member, notes, columns)
-            if export and (format_ := _recognise(export, last_resort)):
-                found.append(Export(path, member, format_, size, is_named=False, columns=export.columns))
-            else:
-                unknown.append(member or path.name)
-        if found:
-            break
-    else:
-        raise ExportError(f"{holder} holds no chat export that Chinwag knows: give it {_known()}.")
-    if unknown:
-        notes.skipped_files += len(unknown)
-        more = ", ..." if len(unknown) > _NAMED_FILES else ""
-        named = ", ".join(unknown[:_NAMED_FILES])
-        notes.warnings.append(f"{holder} also holds what is no known export: {len(unknown):,} file(s) ({named}{more})")
-    return found
-
-
-def _files(folder: Path, notes: ReadNotes) -> Iterator[tuple[Path, str | None, int]]:
-    """All files under a folder, and in the archives under it, sorted, without hidden ones."""
-    for parent, folders, names in os.walk(folder, onerror=_refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for path in (Path(parent, name) for name in sorted(names) if not name.startswith(".")):
-            if path.is_file() and zipfile.is_zipfile(path):
-                yield from _members(path, notes)
-            elif path.is_file():
-                yield path, None, path.stat().st_size
-
-
-def _members(path: Path, notes: ReadNotes) -> list[tuple[Path, str | None, int]]:
-    """The files in a zip archive, sorted. Nothing is ever unpacked to disk, so names like `../x` do no harm."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [info for info in archive.infolist() if not info.is_dir()]
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise ExportError(f"The archive {path} cannot be opened ({error}): download it again.") from error
-    if len(members) > _MAX_MEMBERS:
-        raise ExportError(
-            f"The archive {path} holds {len(members):,} files, which no export does: unpack the one needed."
-        )
-    if locked := sum(info.flag_bits & 1 for info in members):
-        notes.warnings.append(f"{locked:,} file(s) in {path} need a password and are left out: unpack them yourself")
-        notes.skipped_files += locked
-    return [(path, info.filename, info.compress_size) for info in members if not info.flag_bits & 1]
-
-
-def _open(path: Path, member: str | None, notes: ReadNotes, columns: Mapping[str, str] | None) -> ExportFile | None:
-    try:
-        return ExportFile(path, notes, member=member, columns=columns)
-    except OSError as error:
-        notes.warnings.append(f"{path} cannot be read ({error.strerror}) and is left out: check its permissions")
-        return None
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise ExportError(f"{error.filename} cannot be read ({error.strerror}): check its permissions.") from error
-
-
-def _recognise(export: ExportFile, last_resort: bool) -> str | None:
-    names = (name for name, format_ in formats().items() if last_resort or not _is_last_resort(format_))
-    return next((name for name in names if formats()[name].recognises(export)), None)
+        raise ExportError(f"{file.name} is no chat export that Chinwag knows: give it {_known()}.")
 
 
 def _is_last_resort(format_: object) -> bool:

@@ -7,34 +7,47 @@ import codecs
 import gzip
 import io
 import posixpath
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import Any, BinaryIO
 
 from training.exports.json_values import JsonError, JsonValue, json_values
 from training.exports.message import Channel
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from training.exports.packing import (
+    BROKEN_PACKING,
+    GZIP_MAGIC,
+    ZIP_MAGICS,
+    Transcoded,
+    Unpacked,
+    Unpacker,
+    open_member,
+    other_encoding,
+    zip_members,
+)
 
 MAX_LINE_BYTES = 1 << 24
 """A longer line is left out: far above any real message, far below the memory there is."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_UTF_16_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+PART_BYTES = 1 << 25
+"""What one part of a big file holds, where its lines can be read on their own."""
+
 _HEAD_BYTES = 1 << 16
+_MAGIC_BYTES = 64
 _BUFFER_BYTES = 1 << 18
 _SIBLING_BYTES = 1 << 26
-_BOMB_BYTES = 1 << 28
-_BOMB_RATIO = 300  # chat packs 5 to 40 times smaller, deflate's limit is 1,032
+_CHANNEL_BYTES = 256
 _REASON_CHARACTERS = 120
+_NAME_CHARACTERS = 300
 _SHOWN_RECORDS = 5  # warnings a file, so that a ruined one does not fill the screen
-_BROKEN_PACKING = (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError)
+
+
+def shown(name: object) -> str:
+    """A name for people: nothing in it that a terminal obeys, and no longer than anybody reads."""
+    text = "".join(character if character.isprintable() else "\ufffd" for character in str(name))
+    return text if len(text) <= _NAME_CHARACTERS else f"...{text[-_NAME_CHARACTERS:]}"
 
 
 @dataclass(slots=True)
@@ -57,6 +70,10 @@ class ReadNotes:
     warnings: list[str] = field(default_factory=list)
     channels: dict[str, Channel] = field(default_factory=dict)
 
+    def warn(self, sentence: str) -> None:
+        """Note something that the user should know."""
+        self.warnings.append("".join(filter(str.isprintable, sentence)))
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -75,6 +92,8 @@ class ExportFile:
         part: the range to read, None for all.
         columns: which column or key of a table means what, as far as the user said: our name to theirs.
         head: the first bytes, unpacked.
+        size: bytes on disk of all of it.
+        damage: why it could not be unpacked to its end, as far as it was read; or None.
         newest_first: set by a reader whose format has no exact times, if the export runs backwards.
     """
 
@@ -95,7 +114,9 @@ class ExportFile:
         self.newest_first = False
         self._notes = notes
         self._garbled = 0
-        self._damage: str | None = None
+        self.damage: str | None = None
+        self.size = path.stat().st_size
+        self._magic = b""
         self._raw: BinaryIO | None = None
         with self.open() as stream:
             self.head = stream.read(_HEAD_BYTES)
@@ -103,41 +124,63 @@ class ExportFile:
     @property
     def name(self) -> str:
         """For people: the path, and the name within an archive."""
-        return str(self.path) if self.member is None else f"{self.path}/{self.member}"
+        return shown(self.path if self.member is None else f"{self.path}/{self.member}")
 
     @property
     def file_name(self) -> str:
         """The last part of the name, without `.gz`."""
         return (self.path.name if self.member is None else posixpath.basename(self.member)).removesuffix(".gz")
 
+    @property
+    def channel(self) -> str:
+        """The channel of messages that name none: this file, wherever it lies, but no other one of its name."""
+        return f"{self.file_name}#{blake2b(self.head[:_CHANNEL_BYTES], digest_size=6).hexdigest()}"
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether this is no export, but a zip archive of files."""
+        return self.member is None and self._magic.startswith(ZIP_MAGICS)
+
+    @property
+    def is_seekable(self) -> bool:
+        """Whether byte positions are those of the file on disk, so that parts of it can be read on their own."""
+        return self.member is None and not self._magic.startswith(GZIP_MAGIC) and not other_encoding(self._magic)
+
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Open the content from its beginning, unpacked and in UTF-8 if it was UTF-16; it ends where it breaks."""
-        with self.path.open("rb", buffering=_BUFFER_BYTES) as raw, ExitStack() as stack:
-            stream: io.BufferedReader = raw
+        with io.BufferedReader(io.FileIO(self.path), _BUFFER_BYTES) as raw:
             self._raw = raw
-            packed_bytes = self.path.stat().st_size
-            stack.callback(setattr, self, "_raw", None)
+            self._magic = raw.peek(1)[:_MAGIC_BYTES]
+            stream: io.BufferedReader[Any] = raw
             if self.member is not None:
-                archive = stack.enter_context(zipfile.ZipFile(raw))
-                packed_bytes = archive.getinfo(self.member).compress_size
-                member = stack.enter_context(archive.open(self.member))
-                assert isinstance(member, zipfile.ZipExtFile)
-                stream = self._unpacked(member, packed_bytes)
-            if stream.peek(2)[:2] == _GZIP_MAGIC:
-                stream = self._unpacked(gzip.GzipFile(fileobj=stream, mode="rb"), packed_bytes)
-            if encoding := _UTF_16_MARKS.get(stream.peek(2)[:2]):
-                stream = io.BufferedReader(_Transcoded(stream, encoding), _BUFFER_BYTES)
-            yield stream
+                stream = self._open_member(raw, self.member)
+            if stream.peek(2).startswith(GZIP_MAGIC):
+                stream = self._unpacked(gzip.GzipFile(fileobj=stream, mode="rb"))
+            if encoding := other_encoding(stream.peek(1)):
+                stream = io.BufferedReader(Transcoded(stream, encoding), _BUFFER_BYTES)
+            try:
+                yield stream
+            finally:
+                self._raw = None
 
-    def _unpacked(self, unpacker: "_Unpacker", packed_bytes: int) -> io.BufferedReader:
-        return io.BufferedReader(_Unpacked(unpacker, packed_bytes, self), _BUFFER_BYTES)
+    def _open_member(self, raw: BinaryIO, name: str) -> io.BufferedReader:
+        try:
+            info = zip_members(self.path).by_name[name]
+            self.size = info.compress_size
+            return self._unpacked(open_member(raw, info), getattr(info, "CRC", None))
+        except (KeyError, *BROKEN_PACKING) as error:
+            self.damaged(str(error))
+            return io.BufferedReader(io.BytesIO())
 
-    @cached_property
-    def is_seekable(self) -> bool:
-        """Whether byte positions are those of the file on disk, so that parts of it can be read on their own."""
-        with self.path.open("rb") as raw:
-            return self.member is None and raw.read(2) not in (_GZIP_MAGIC, *_UTF_16_MARKS)
+    def _unpacked(self, unpacker: Unpacker, checksum: int | None = None) -> io.BufferedReader:
+        return io.BufferedReader(Unpacked(unpacker, self.size, self.damaged, checksum), _BUFFER_BYTES)
+
+    def ranges(self) -> list[Part]:
+        """Parts of a big file of lines; none of one that is small or cannot be divided."""
+        if self.size <= PART_BYTES or not self.is_seekable:
+            return []
+        return [Part(begin, min(begin + PART_BYTES, self.size)) for begin in range(0, self.size, PART_BYTES)]
 
     def lines(self) -> Iterator[tuple[int, str]]:
         """Yield the byte at which each line begins, and the line without its end, NULs and byte order mark.
@@ -145,11 +188,27 @@ class ExportFile:
         A line that is not UTF-8 is read as Windows-1252; one that is too long is noted and left out. Of a part, the
         lines that begin in it.
         """
-        for number, (byte, line) in enumerate(self._raw_lines(), 1):
-            if len(line) > MAX_LINE_BYTES:
-                self.garbled(number, byte, f"a line of more than {MAX_LINE_BYTES >> 20} MiB")
-                continue
+        for byte, line in self.byte_lines():
             yield byte, _decode(line).removeprefix("\ufeff").replace("\0", "").rstrip("\r\n")
+
+    def byte_lines(self) -> Iterator[tuple[int, bytes]]:
+        """Like `lines`, but as the bytes that they are, with their ends."""
+        begin, end = (self.part.begin, self.part.end) if self.part else (0, None)
+        number = 0
+        with self.open() as stream:
+            if begin:
+                stream.seek(begin - 1)  # a line that begins right here belongs to this part
+                begin += _read_line(stream)[1] - 1
+            while end is None or begin < end:
+                line, size = _read_line(stream)
+                if not size:
+                    break
+                number += 1
+                if size <= MAX_LINE_BYTES:
+                    yield begin, line
+                else:
+                    self.garbled(number, begin, f"a line of more than {MAX_LINE_BYTES >> 20} MiB")
+                begin += size
 
     def values(self, *places: str) -> Iterator[JsonValue]:
         """Yield the JSON values at some places (see `json_values`); garbled elements and a missing end are noted."""
@@ -169,13 +228,13 @@ class ExportFile:
 
     def sibling(self, name: str) -> bytes | None:
         """The content of a small file beside this one, e.g. `../users.json`; None if there is none."""
-        with suppress(OSError, KeyError, *_BROKEN_PACKING):
-            if self.member is None:
-                with (self.path.parent / name).open("rb") as file:
-                    return file.read(_SIBLING_BYTES)
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(self.member), name))
-            with zipfile.ZipFile(self.path) as archive, archive.open(path) as file:
-                return file.read(_SIBLING_BYTES)
+        path, member = self.path.parent / name, None
+        if self.member is not None:
+            path, member = self.path, posixpath.normpath(posixpath.join(posixpath.dirname(self.member), name))
+        with suppress(OSError, *BROKEN_PACKING):
+            if path.is_file() and (member is None or member in zip_members(path).by_name):
+                with ExportFile(path, ReadNotes(), member=member).open() as stream:
+                    return stream.read(_SIBLING_BYTES)
         return None
 
     def describe(self, channel: Channel) -> None:
@@ -199,35 +258,22 @@ class ExportFile:
 
     def warn(self, sentence: str) -> None:
         """Note something that the user should know."""
-        self._notes.warnings.append(sentence)
+        self._notes.warn(sentence)
 
     def damaged(self, why: str) -> None:
         """Note that the packing itself is broken; told once by `finish`."""
-        self._damage = why
+        self.damage = why
 
     def finish(self) -> None:
         """Say at the end what was too much to say record by record."""
         if self._garbled > _SHOWN_RECORDS:
             self.warn(f"{self._garbled - _SHOWN_RECORDS:,} more garbled records of {self.name} are left out")
-        if self._damage:
-            self.warn(f"{self.name} cannot be unpacked to its end ({self._damage}): what could be unpacked is used")
+        if self.damage:
+            self.warn(f"{self.name} cannot be unpacked to its end ({self.damage}): what could be unpacked is used")
 
     def bytes_read(self) -> int:
         """How far the file on disk, or the packed member, has been read."""
         return self._raw.tell() if self._raw else 0
-
-    def _raw_lines(self) -> Iterator[tuple[int, bytes]]:
-        begin, end = (self.part.begin, self.part.end) if self.part else (0, None)
-        with self.open() as stream:
-            if begin:
-                stream.seek(begin - 1)  # a line that begins right here belongs to this part
-                begin += _read_line(stream)[1] - 1
-            while end is None or begin < end:
-                line, size = _read_line(stream)
-                if not size:
-                    break
-                yield begin, line
-                begin += size
 
 
 def _read_line(stream: BinaryIO) -> tuple[bytes, int]:
@@ -250,53 +296,3 @@ def _decode(line: bytes) -> str:
 def _brief(error: Exception | str) -> str:
     """The first line of an error, short enough for a terminal."""
     return (str(error).splitlines() or [type(error).__name__])[0][:_REASON_CHARACTERS]
-
-
-class _Unpacker(Protocol):
-    def read1(self, size: int, /) -> bytes: ...
-
-
-class _Unpacked(io.RawIOBase):
-    """Unpacks, and ends, rather than raises, where the data breaks off or swells without measure."""
-
-    def __init__(self, unpacker: _Unpacker, packed_bytes: int, export: ExportFile) -> None:
-        self._unpacker = unpacker
-        self._left = max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes)
-        self._export = export
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        view = memoryview(buffer).cast("B")
-        try:
-            data = self._unpacker.read1(len(view))  # read() would lose the last whole bytes before the break
-        except _BROKEN_PACKING as error:
-            self._export.damaged(str(error))
-            return 0
-        self._left -= len(data)
-        if self._left < 0:
-            self._export.damaged(f"it unpacks to more than {_BOMB_RATIO} times its size, as only a bomb does")
-            return 0
-        view[: len(data)] = data
-        return len(data)
-
-
-class _Transcoded(io.RawIOBase):
-    """Turns text of another encoding into UTF-8."""
-
-    def __init__(self, stream: BinaryIO, encoding: str) -> None:
-        self._stream = stream
-        self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        view = memoryview(buffer).cast("B")
-        while not self._ready and (block := self._stream.read(_BUFFER_BYTES)):
-            self._ready = self._decoder.decode(block).encode("utf-8", "replace")
-        size = min(len(view), len(self._ready))
-        view[:size], self._ready = self._ready[:size], self._ready[size:]
-        return size
