@@ -8,15 +8,21 @@ import re
 import unicodedata
 from collections import Counter
 
-from training.personal_details import RULES, Glance, Rule
+from training.contacts import ACCOUNTS, LINKS
+from training.credentials import CREDENTIALS
+from training.identity import IDENTITY
+from training.redaction_rule import Glance, Rule
 
 MAX_CHARACTERS = 20_000
 """A longer text is no chat message: all of it is taken out. It bounds the time that one message can take."""
 
+_RULES = (*LINKS, *CREDENTIALS, *IDENTITY, *ACCOUNTS)
+_TELLING_WORDS = frozenset().union(*(rule.words for rule in _RULES if rule.is_told_by_words))
 _MAX_PASSES = 8
 _SPACES = re.compile(r"[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b\u200c\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]")
+_KEYCAP = re.compile("(?<=\\d)\ufe0f?\u20e3")
 _CUSTOM_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 _TIMESTAMP = re.compile(r"<t:-?\d+(?::\w)?>")
 
@@ -42,10 +48,10 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 
 def _one_pass(text: str, counts: Counter[str]) -> str:
     glance = Glance(text)
-    if not glance.suspicious:
+    if not glance.is_suspicious(_TELLING_WORDS):
         return text
     found = counts.total()
-    for rule in RULES:
+    for rule in _RULES:
         if glance.allows(rule):
             text = _take_out(rule, text, counts)
     if counts.total() == found:
@@ -68,5 +74,5 @@ def _take_out(rule: Rule, text: str, counts: Counter[str]) -> str:
 def _readable(text: str) -> str:
     """The text as it will be learned: NFKC, nothing invisible, custom emoji by name, no timestamps of Discord's."""
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
+        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", _KEYCAP.sub("", text)))
     return _TIMESTAMP.sub(" ", _CUSTOM_EMOJI.sub(r" \1 ", _CONTROL.sub(" ", text)))

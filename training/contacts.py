@@ -1,0 +1,163 @@
+"""How people are reached: links, invites, e-mail addresses, telephone numbers, mentions, names of accounts."""
+
+import re
+
+from training.redaction_rule import PARTS, Match, Rule, rule
+from training.telephone import CANDIDATE, is_phone_number
+
+_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def _is_no_count(match: Match) -> bool:
+    """Whether digits that are spelled out are more than counting, or than "oh oh oh"."""
+    words = re.findall(r"[a-z]+", match["out"].lower().replace("oh", "zero"))
+    places = [_NUMBERS.index(word) for word in words if word in _NUMBERS]
+    steps = {later - earlier for earlier, later in zip(places, places[1:], strict=False)}
+    return len(set(places)) > 2 and not steps <= {1} and not steps <= {-1}
+
+
+PARTS |= {
+    "service": r"""(?:insta(?:gram)?|ig|snap(?:chat)?|sc|tik\s?tok|twitter|twitch|steam|psn|xbox(?:\slive)?|gamer\s?tag|
+        discord|telegram|tg|kik|skype|whats\s?app|facebook|fb|messenger|reddit|github|gitlab|linkedin|signal|wechat|qq|
+        vk|viber|mastodon|bluesky|bsky|tumblr|pinterest|youtube|yt|spotify|soundcloud|onlyfans|venmo|cash\s?app|paypal|
+        zelle|epic(?:\sgames)?|riot|origin|uplay|battle\.?\s?(?:net|tag)|bnet|roblox|minecraft|nintendo|aim|msn|icq|ao3|
+        wattpad|strava|last\.?fm|lichess|chess\.com)\b""",
+    "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile)\b)?",
+    "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$|(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
+    "at": r"(?:\s?[(\[{<*]\s?(?:at|@|a)\s?[)\]}>*]\s?|\s?@\s?|[\s_]+at[\s_]+)",
+    "at_sign": r"(?:\s?[(\[{<*]\s?(?:at|@)\s?[)\]}>*]\s?|\s?@\s?)",
+    "dot": r"(?:\s?[(\[{<*]\s?(?:dot|\.|d|punkt)\s?[)\]}>*]\s?|[\s_]+(?:dot|punkt)[\s_]+)",
+    "digit_word": r"(?:oh|zero|one|two|three|four|five|six|seven|eight|nine|double|triple)",
+    "mail_service": r"(?:gmail|hotmail|ymail|yahoo|outlook|aol|protonmail|proton|icloud|gmx|fastmail)",
+}
+_MAIL_SERVICES = "gmail hotmail ymail yahoo outlook aol protonmail proton icloud gmx fastmail"
+_SERVICES = """insta instagram ig snap snapchat sc tik tiktok twitter twitch steam psn xbox gamer gamertag discord
+    telegram tg kik skype whats whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
+    mastodon bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash cashapp paypal zelle epic
+    riot origin uplay battle battlenet battletag bnet roblox minecraft nintendo aim msn icq ao3 wattpad strava last
+    lastfm lichess chess"""
+
+LINKS: tuple[Rule, ...] = (
+    rule(
+        "mention",
+        r"""<(?:@[!&]?\w{2,32}(?:\|[^<>\n]{0,100})?|\#\w{2,32}(?:\|[^<>\n]{0,100})?|/[^<>:\n]{1,100}:\d+|id:\w+)>""",
+        signs="<",
+    ),
+    rule(
+        "invite",
+        r"""<?(?:https?://)?(?:www\.)?(?:discord\s*\.\s*gg|dsc\.gg|discord(?:app)?\s*\.\s*com\s*/\s*invite|
+            discord\.me|invite\.gg|t\.me|telegram\.(?:me|dog)|chat\.whatsapp\.com|wa\.me|join\.slack\.com|
+            signal\.(?:group|me)|guilded\.gg)\s*/\s*\#?[\w+/?=&%.-]+>?""",
+        signs="/",
+    ),
+    rule("invite", r"\bdiscord\s+(?:dot\s+)?gg\s+(?:slash\s+)?[\w-]{2,32}", words="gg"),
+    rule(
+        "attachment",
+        r"""<?https?://(?:cdn|media|images-ext-\d)\.discord(?:app)?\.(?:com|net)/\S+|<?https?://files\.slack\.com/\S+
+            |<?https?://\S{0,200}/attachments/\S+|data:[\w/+.-]{1,60};base64,\S+""",
+        signs="/",
+    ),
+    rule(
+        "link",
+        r"""<?\b[a-z][a-z0-9+.-]{1,20}://\S+|(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24}(?::\d+)?/\S*""",
+        signs="/",
+    ),
+    rule(
+        "link",
+        r"""\bwww\.\S+|(?<![\w@.-])[a-z0-9-]{2,63}\.(?:tumblr|wordpress|blogspot|deviantart|bandcamp|neocities|substack|
+            github|gitlab|itch|carrd|newgrounds)\.(?:com|io|org|co)\b""",
+        words="www tumblr wordpress blogspot deviantart bandcamp neocities substack github gitlab itch carrd newgrounds",
+    ),
+    rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
+    rule(
+        "email",
+        r"""(?<![\w.+-])[\w.+%&'*-]{1,64}\s?@\s?(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b
+            |(?<![\w.+-])[\w.+-]{3,64}@[a-z][\w-]{2,63}\b""",
+        signs="@",
+    ),
+    rule(
+        "email",
+        r"""(?<![\w.+-])[\w.+-]{1,64}(?:{{dot}}[\w+-]{1,64}){0,3}{{at}}[\w-]{1,63}
+            (?:{{dot}}(?!dot\b)[a-z]{2,24}){1,3}\b""",
+        words="dot punkt",
+    ),
+    rule(
+        "email",
+        r"(?<![\w.+-])[\w.+-]{2,64}{{at_sign}}[\w-]{1,63}(?:(?:\s?\.\s?|{{dot}})[a-z]{2,24}){1,3}\b",
+        signs="@([{<*",
+    ),
+    rule(
+        "email",
+        r"""(?<![\w.+-])(?:[\w.+-]{2,64}\s+at\s+{{mail_service}}(?:\s?(?:\.|dot)\s?[a-z]{2,6})+
+            |{{odd}}[\w.+-]{2,64}\s+at\s+{{mail_service}}|{{value}}[\w.+-]{3,64}\s+at\s+(?:gmail|hotmail))\b""",
+        words=_MAIL_SERVICES,
+    ),
+    rule(
+        "email",
+        r"""\be?-?mail\b[^\n]{0,30}?\s(?P<out>{{value}}\w[\w.+-]{0,63}\s+at\s+
+            (?:[\w-]{1,63}(?:\.|\s(?:dot|\.)\s)){1,3}[a-z]{2,24})\b""",
+        words="mail email",
+    ),
+    rule(
+        "email",
+        r"(?<![\w.+-])(?=[\w+-]*[._\d])[\w.+-]{3,64}\s+at\s+(?:[\w-]{1,63}\.){1,3}(?:com|org|net|edu|gov)\b",
+        words="com org net edu gov",
+    ),
+)
+"""To be tried first: what they find has parts that look like other details."""
+
+ACCOUNTS: tuple[Rule, ...] = (
+    rule("phone", CANDIDATE, is_phone_number, digits=6),
+    rule(
+        "phone",
+        r"\b(?:{{digit_word}}[\s,.-]+){6,40}(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)\b",
+        _is_no_count,
+        words="zero one two three four five six seven eight nine",
+    ),
+    rule("handle", r"(?<!\w)@(?!(?:everyone|here)\b)\w[\w.-]*(?:[:@][\w.-]+\.\w+)?", signs="@"),
+    rule("handle", r"(?<!\w)[\w.-]{2,32}\#\d{4,5}\b", signs="#", digits=4),
+    rule(
+        "handle",
+        r"""\b(?:my|his|her|their|our|the)\s+(?:\w+\s+)?{{service}}{{name_of}}{{is}}["'(]?
+            (?P<out>{{value}}{{handle}}(?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"""\b{{service}}{{name_of}}(?:\s*[:=@]+\s*|\s*-+>?\s+
+            |\s+(?:is\s+|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}(?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"""\b{{service}}\b[^\n]{0,60}?\b(?:mine|it|its|i'?m|am|name)(?:{{is}}|'?s?\s+)(?P<out>{{odd}}{{handle}})""",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"""\b(?:add|follow|find|dm|message|msg|hmu|text|hit|pm|friend|reach|contact|get|tag)\s+
+            (?:(?:me|us|him|her|them)\s+)?(?:up\s+)?(?:on|at|via|through)\s+(?:(?:my|the)\s+)?{{service}}\W{0,4}
+            (?:(?:it'?s|i'?m|as|at|under|my\sname\sis|name\sis|is|user(?:name)?|handle)\W{1,3}){0,2}
+            (?P<out>{{value}}{{handle}})""",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"\b(?:add|friend)\s+(?P<out>{{value}}{{handle}})\s+(?:on|over\son)\s+{{service}}",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"""\b(?:i'?m|am|it'?s|is|called|find|follow|me|as|under|name)\s+(?P<out>{{odd}}{{handle}})\s+
+            (?:on|over\son|in)\s+{{service}}""",
+        words=_SERVICES,
+    ),
+    rule(
+        "handle",
+        r"""\b(?:user\s?name|user(?:\s?id)?(?!['’])|gamer\s?tag|login|ign|in[- ]game\sname|friend\scode|handle|screen\s?name
+            |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}){{end}}""",
+        words="username user userid gamer gamertag login ign game id friend handle screen screenname",
+    ),
+    rule("path", r"""(?:[a-z]:)?[/\\]+(?:home|users)[/\\]+[^\s"'<>|:]+""", signs="/\\"),
+)
+"""To be tried last: what is left of digits and names."""

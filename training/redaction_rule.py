@@ -1,0 +1,119 @@
+"""What one kind of personal detail or secret looks like, and which messages are worth a closer look."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Match = re.Match[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one kind of detail looks like, and what a text must hold for the pattern to be worth trying.
+
+    Attributes:
+        kind: the name it is counted under.
+        pattern: the form; its group `out` is taken out. It takes time linear in the text.
+        check: confirms a match by what no pattern can express, such as a checksum.
+        words: the text holds one of these words, in any case, if there are any.
+        signs: the text holds one of these characters, if there are any.
+        digits: the text holds at least so many digits.
+        run: the text holds at least so many characters without a space.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    check: Callable[[Match], bool]
+    words: frozenset[str]
+    signs: str
+    digits: int
+    run: int
+
+    @property
+    def is_told_by_words(self) -> bool:
+        """Whether nothing but words says that a text could hold this detail."""
+        return not (self.digits or self.run or self.signs)
+
+
+class Glance:
+    """What is seen of a text at first glance; for most messages that is enough to be done with them."""
+
+    __slots__ = ("_digits", "_run", "_text", "_words")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._words = text.translate(_WORDS_ONLY).split()
+        self._digits = -1
+
+    def is_suspicious(self, telling_words: frozenset[str]) -> bool:
+        """Whether any rule could match, where `telling_words` are those of all rules that go by words."""
+        return bool(_SIGNS.search(self._text)) or not telling_words.isdisjoint(self._words)
+
+    def allows(self, rule: Rule) -> bool:
+        """Whether the rule's pattern could match."""
+        if self._digits < 0:
+            self._digits = len(_DIGIT.findall(self._text))
+            self._run = max(map(len, self._text.split()), default=0)
+        return (
+            self._digits >= rule.digits
+            and self._run >= rule.run
+            and (not rule.words or not rule.words.isdisjoint(self._words))
+            and (not rule.signs or any(sign in self._text for sign in rule.signs))
+        )
+
+
+def always(match: Match) -> bool:
+    """The check of a form that says all."""
+    return True
+
+
+def rule(
+    kind: str,
+    pattern: str,
+    check: Callable[[Match], bool] = always,
+    *,
+    words: str = "",
+    signs: str = "",
+    digits: int = 0,
+    run: int = 0,
+) -> Rule:
+    """Compile a rule.
+
+    Args:
+        kind, check, signs, digits, run: see `Rule`.
+        pattern: in any case and with free spacing; `{{name}}` stands for one of `PARTS`. Without a group `out` all of it
+            is taken out.
+        words: separated by spaces.
+    """
+    while "{{" in pattern:
+        pattern = re.sub(r"\{\{(\w+)\}\}", lambda name: PARTS[name[1]], pattern)
+    if "(?P<out>" not in pattern:
+        pattern = f"(?P<out>{pattern})"
+    compiled = re.compile(pattern, re.IGNORECASE | re.VERBOSE)
+    return Rule(kind, compiled, check, frozenset(words.split()), signs, digits, run)
+
+
+_DIGIT = re.compile(r"\d")
+_SIGNS = re.compile(r"[\d@/\\<]|[(\[{*]\s?at\b|\S{20}", re.IGNORECASE)  # one of them is in whatever a rule with digits, signs or a run can find
+_WORDS_ONLY = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
+
+PARTS = {
+    "is": r"""(?:\s*(?:'s|’s|[:=]+|-+>|=>|→)\s*
+        |\s+(?:is|was|are|ist|es|est|é|jest|-)\s+(?:(?:now|just|literally|currently|still)\s+)?)""",
+    # Where a name or a password is told after "is", none of these words stands there.
+    "value": r"""(?!(?:the|an?|not|wrong|right|correct|incorrect|required|needed|too|so|very|my|your|our|his|her|their|
+        its?|in|on|at|to|for|of|and|or|but|that|this|these|what|when|where|how|still|just|really|always|never|already|
+        being|been|changed|reset|saved|stored|weak|strong|long|short|safe|secure|hard|easy|invalid|expired|hacked|
+        stolen|leaked|broken|gone|lost|if|because|protected|hashed|encrypted|same|different|only|like|literally|also|
+        now|no|yes|there|something|nothing|anything|everything|set|asked|is|was|are|were|as|all|i|im|you|he|she|we|
+        they|me|please|pls|plz|later|tonight|tomorrow|today|bro|guys|with|by|from|than|then|going|down|dead|private|
+        public|full|boring|cool|great|good|bad|fine|nice|better|best|working|acting|blowing|pretty|kinda|mostly|more|
+        much|about|taken|locked|banned|deleted|empty|old|new|fun|up|out|off|here|online|offline|any|some|one|who|why|
+        which|can|will|would|could|should|do|did|does|have|has|had|get|got|every|u|ur|lol|haha|super|actually|
+        probably|maybe|called|named|under|lagging|crashing|free|sick|trash|awesome|amazing|horrible|terrible|weird|
+        crazy|awful|dumb|stupid|used|way|getting|making|doing|trying|having|looking|coming|them|him|us|messenger|chat|live|party)\b)""",
+    "handle": r"[@$]?(?:live:)?\w[\w.\-]{0,30}\w(?:\#\w{3,5})?\b",
+    # A digit, an underscore or a capital inside: no word of a language.
+    "odd": r"(?=[@$]|(?=\S*[a-z])[\w.\-]*(?:\w[\d_]|\d\w|_\w|\w\.\w)|\w*(?-i:[a-z][A-Z]))",
+}
+"""What several patterns share; more is added by those who use it."""
