@@ -17,6 +17,7 @@ MAX_CONTEXT_TURNS = 6
 
 _ZERO_WIDTH_JOINER = "\u200d"  # a format character, but it holds emoji such as families together
 _SENTENCEPIECE_SPACE = "\u2581"  # SentencePiece's own sign for a space: text must not contain it
+_REMEMBERED_CHARACTERS = 1 << 14
 _CUSTOM_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 _DISCORD_TOKEN = re.compile(r"<(?:@[!&]?\d+|#\d+|t:-?\d+(?::\w)?|/[^<>:\n]+:\d+|id:\w+)>")
 _URL = re.compile(r"<?\bhttps?://\S+", re.IGNORECASE)
@@ -84,14 +85,28 @@ def render_context(turns: Sequence[Turn], me: str = ME) -> list[tuple[Marker, st
 
 def _clean_line(line: str) -> str:
     if not (line.isascii() and line.isprintable()):  # else, as in most lines, there is nothing to normalise
-        line = unicodedata.normalize("NFKC", "".join(map(_visible, line)))
-    line = _CUSTOM_EMOJI.sub(r" \1 ", line)
-    line = _DISCORD_TOKEN.sub(" ", line)
-    line = _URL.sub(" ", line)
+        line = unicodedata.normalize("NFKC", line.translate(_VISIBLE))
+    if "<" in line:
+        line = _DISCORD_TOKEN.sub(" ", _CUSTOM_EMOJI.sub(r" \1 ", line))
+    if ":" in line:
+        line = _URL.sub(" ", line)
     line = " ".join(line.split())
-    if _DISCORD_TOKEN.search(line):  # spelled by what was around another one: `</a<@1>b:1>`
+    if "<" in line and _DISCORD_TOKEN.search(line):  # spelled by what was around another one: `</a<@1>b:1>`
         line = " ".join(line.replace("<", " ").split())
     return line
+
+
+class _Visible(dict[int, str]):
+    """What is seen of each character, for `str.translate`; filled as characters are met."""
+
+    def __missing__(self, code: int) -> str:
+        visible = _visible(chr(code))
+        if len(self) < _REMEMBERED_CHARACTERS:
+            self[code] = visible
+        return visible
+
+
+_VISIBLE = _Visible()
 
 
 def _visible(character: str) -> str:

@@ -1,5 +1,6 @@
 """Clean text and marked turns in, token ids out, and back (SentencePiece; Kudo & Richardson, 2018)."""
 
+import functools
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ LINE = "<line>"
 CONTROL_SYMBOLS = (*(str(marker) for marker in Marker), LINE)
 """Tokens after `END`, in the order of their ids. As control symbols they cannot be spelled by anybody's text."""
 LINE_ID = END + len(CONTROL_SYMBOLS)
+
+_REMEMBERED_LINES = 1 << 13
 
 
 class TokenizerError(ChinwagError):
@@ -38,6 +41,8 @@ class Tokenizer:
         if self._pieces.pad_id() != PAD or ids != list(range(END + 1, END + 1 + len(ids))):
             raise TokenizerError("the tokenizer file does not have Chinwag's markers")
         self._marker_ids = dict(zip(Marker, ids, strict=False))
+        # What was said is soon the context of what follows: most lines are encoded several times.
+        self._encode_line = functools.lru_cache(_REMEMBERED_LINES)(self._pieces.encode)
 
     @classmethod
     def train(cls, texts: Iterable[str], *, vocabulary_size: int = 8192, max_bytes: int = 64 << 20) -> "Tokenizer":
@@ -80,11 +85,10 @@ class Tokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Token ids of clean text, without start and end."""
-        ids: list[int] = []
-        for number, line in enumerate(text.split("\n")):
-            if number:
-                ids.append(LINE_ID)
-            ids.extend(self._pieces.encode(line))  # not the whole list at once: that starts threads
+        first, *more = text.split("\n")
+        ids: list[int] = [*self._encode_line(first)]
+        for line in more:
+            ids += (LINE_ID, *self._encode_line(line))
         return ids
 
     def encode_context(self, turns: Sequence[tuple[Marker, str]], max_tokens: int) -> list[int]:
