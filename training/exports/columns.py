@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -61,15 +62,20 @@ def find_columns(names: Iterable[str], given: Mapping[str, str]) -> dict[str, st
     Returns:
         Our names to theirs; None if nobody says anything in that table.
     """
-    names = list(names)
+    found = dict(_find_columns(tuple(names), tuple(given.items())))
+    return found if found.keys() >= _REQUIRED else None
+
+
+@lru_cache(maxsize=256)  # a folder may hold thousands of files with the same columns
+def _find_columns(names: tuple[str, ...], given: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     theirs = {_plain(name): name for name in reversed(names)}
-    found = {ours: name for ours, name in given.items() if name in names}
+    found = {ours: name for ours, name in given if name in names}
     for ours, common in COMMON_NAMES.items():
         if ours not in found:
             candidates = (theirs.get(_plain(name)) for name in common.split())
             if name := next((name for name in candidates if name and name not in found.values()), None):
                 found[ours] = name
-    return found if found.keys() >= _REQUIRED else None
+    return tuple(found.items())
 
 
 def _plain(name: str) -> str:
@@ -84,6 +90,7 @@ class RecordReader:
         name = stem(export)
         export.describe(Channel(export.channel, name, is_nsfw=sounds_nsfw(name)))
         self._export = export
+        self._own_channel = export.channel
         self._ids = StableIds()
         self._is_divided = bool(export.ranges())
         self._last_conversation: str | int | None = None
@@ -112,14 +119,14 @@ class RecordReader:
             timestamp=timestamp,
             content=content,
             reply_to=None if reply_to == id_ else reply_to,  # as some mark what begins a thread
-            is_bot=_is_true(is_bot),
-            is_system=_is_true(record.is_system),
+            is_bot=is_bot is not None and _is_true(is_bot),
+            is_system=record.is_system is not None and _is_true(record.is_system),
             name=record.name or None,
         )
 
     def _channel(self, conversation: str | int | None) -> str:
         if conversation is None or conversation == "":
-            return self._export.channel
+            return self._own_channel
         if conversation != self._last_conversation:
             self._last_conversation = conversation
             if sounds_nsfw(str(conversation)):
@@ -147,10 +154,8 @@ def _seconds(value: object) -> float | None:
     """Seconds since the epoch, from ISO 8601, RFC 2822, or seconds or milliseconds. Raises ValueError if it is none."""
     if value is None or value == "":
         return None
-    if isinstance(value, str):
-        value = value.strip()
-        if not _SECONDS.fullmatch(value):
-            return _not_negative(_printed(value))
+    if isinstance(value, str) and not _SECONDS.fullmatch(value.strip()):
+        return _not_negative(_printed(value.strip()))
     seconds = float(str(value))
     while _MILLISECONDS_FROM < seconds < math.inf:
         seconds /= 1000

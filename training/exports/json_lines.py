@@ -4,7 +4,8 @@ The normal form is `{"conversation", "id", "author", "timestamp" (ISO 8601 or nu
 null)}`, and optionally `is_bot`, `is_system` and `name`. Of other keys those that `columns` knows are understood.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import lru_cache
 
 import msgspec
 
@@ -34,7 +35,7 @@ def read(export: ExportFile) -> Iterator[Message]:
     records = list(_head(export))
     columns = find_columns(dict.fromkeys(key for record in records for key in record), export.columns) or {}
     reader = RecordReader(export, (record.get(columns.get("timestamp", "")) for record in records))
-    decode = _decoder(columns).decode
+    decode = _decoder(tuple(columns.items())).decode
     for number, (byte, line) in enumerate(export.byte_lines(), 1):
         try:
             yield reader.message(decode(line), byte)
@@ -61,12 +62,13 @@ def _repaired(line: bytes) -> bytes:
     return line.removeprefix(_BYTE_ORDER_MARK).replace(b"\0", b"").strip()
 
 
-def _decoder(columns: Mapping[str, str]) -> msgspec.json.Decoder[Record]:
+@lru_cache(maxsize=16)
+def _decoder(columns: tuple[tuple[str, str], ...]) -> msgspec.json.Decoder[Record]:
     """What decodes a line under their names into a record under ours."""
-    names = {ours: columns.get(ours, ours) for ours in Record.__struct_fields__}
-    for ours in names:
-        if ours not in columns and ours in columns.values():
-            names[ours] = f"\0{ours}"  # means something else there
+    theirs = dict(columns)
+    names = {ours: theirs.get(ours, ours) for ours in Record.__struct_fields__}
+    for ours in names.keys() - theirs.keys() & set(theirs.values()):
+        names[ours] = f"\0{ours}"  # means something else there
     fields = [(field.name, field.type, field.default) for field in msgspec.structs.fields(Record)]
     line: type[Record] = msgspec.defstruct("Line", fields, rename=names, gc=False)  # type: ignore[assignment]
     return msgspec.json.Decoder(line)
