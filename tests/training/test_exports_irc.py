@@ -264,6 +264,14 @@ def test_a_day_in_another_language_or_without_a_date_begins_all_the_same(tmp_pat
     ]
 
 
+def test_a_clock_that_runs_past_all_calendars_does_no_harm(tmp_path: Path) -> None:
+    years = "Dec 31 23:59:00 <ann> a\nJan 01 00:01:00 <ann> b\n" * 20
+    text = f"--- Log opened Fri Dec 31 00:00:00 9990\n{years}" + "[12:00] <ann> a\n[11:00] <ann> b\n" * 3000
+    messages, notes = read(write(tmp_path / "tea.log", text + "--- Day changed ???\n[12:00] <ann> c\n"))
+    assert len(messages) == 6041
+    assert notes.warnings == []
+
+
 def test_a_zone_is_heeded(tmp_path: Path) -> None:
     text = "2024-01-05T21:07:00+01:00 <ann> a\n[2024-01-05 21:07:00Z] <ann> b\n2024-01-05T21:07:00.5-0130 <ann> c\n"
     messages, _ = read(write(tmp_path / "tea.log", text))

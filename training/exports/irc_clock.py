@@ -3,6 +3,7 @@
 import calendar
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from training.exports.irc_line import Stamp
@@ -57,7 +58,8 @@ class Clock:
     def begin_day(self, new: date | None) -> None:
         """The log says which date it is, or only that one begins."""
         if new is None and self._date and self._at is not None:
-            new = self._date + timedelta(days=self._at // _DAY + 1)
+            with suppress(OverflowError):
+                new = self._date + timedelta(days=self._at // _DAY + 1)
         if new:
             self._date, self._at, self._last_month = new, None, 0
 
@@ -85,11 +87,11 @@ class Clock:
         return self._at - back if back <= _DISORDER or is_summer_time_over else self._at + step
 
     def _dated(self, stamp: Stamp, year: int, month: int, day: int) -> float | None:
-        if not year and self._date:
-            if month < self._last_month - 6:  # a new year has begun
-                self._date = self._date.replace(year=self._date.year + 1, day=1)
-            year, self._last_month = self._date.year, month
         try:
+            if not year and self._date:
+                if month < self._last_month - 6:  # a new year has begun
+                    self._date = self._date.replace(year=self._date.year + 1, day=1)
+                year, self._last_month = self._date.year, month
             moment = datetime(year, month, day, tzinfo=UTC) + timedelta(seconds=stamp.seconds)
         except (ValueError, OverflowError):
             return None

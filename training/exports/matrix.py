@@ -11,6 +11,7 @@ from training.exports.channel_names import sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
 from training.exports.message import Channel, Message
+from training.exports.time_range import checked_time
 
 NAME = "Element's JSON of a Matrix room"
 
@@ -82,12 +83,11 @@ def read(export: ExportFile) -> Iterator[Message]:
                 name = _TEXT.decode(value.text)
                 continue
             event = _DECODER.decode(value.text)
+            room = room or _Room(event.room_id or name or export.file_name, name, export)
+            if event.type not in _MARK_TYPES:
+                yield room.message(event)
         except _UNDECODABLE as error:
             export.garbled(number, value.byte, error)
-            continue
-        room = room or _Room(event.room_id or name or export.file_name, name, export)
-        if event.type not in _MARK_TYPES:
-            yield room.message(event)
 
 
 class _Room:
@@ -116,7 +116,7 @@ class _Room:
             channel=self._id,
             id=event.event_id,
             author=event.sender,
-            timestamp=None if event.origin_server_ts is None else event.origin_server_ts / 1000,
+            timestamp=None if event.origin_server_ts is None else checked_time(event.origin_server_ts / 1000),
             content=text,
             reply_to=_target(content.relates_to),
             is_bot=content.msgtype == "m.notice",

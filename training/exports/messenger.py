@@ -15,6 +15,7 @@ from training.exports.json_head import json_head
 from training.exports.json_values import JsonError, json_values
 from training.exports.message import Channel, Message
 from training.exports.stable_ids import StableIds
+from training.exports.time_range import checked_time
 
 NAME = "Facebook Messenger's JSON"
 
@@ -67,11 +68,9 @@ def read(export: ExportFile) -> Iterator[Message]:
     new_id = StableIds()
     for number, value in enumerate(export.values("messages.[]"), 1):
         try:
-            record = _DECODER.decode(value.text)
+            yield _to_message(channel.id, _DECODER.decode(value.text), new_id)
         except _UNDECODABLE as error:
             export.garbled(number, value.byte, error)
-        else:
-            yield _to_message(channel.id, record, new_id)
 
 
 def _channel(export: ExportFile) -> Channel:
@@ -93,7 +92,7 @@ def _to_message(channel: str, record: _Record, new_id: StableIds) -> Message:
         channel=channel,
         id=new_id(name, str(time), content),
         author=name,
-        timestamp=None if time is None else time / 1000,
+        timestamp=None if time is None else checked_time(time / 1000),
         content="" if is_unsent else content,
         is_system=record.type in _CALL_TYPES or record.call_duration is not None or _is_notice(name, content),
         name=name or None,

@@ -13,6 +13,7 @@ import msgspec
 from training.exports.channel_names import folder, sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.message import Channel, Message
+from training.exports.time_range import checked_time
 
 NAME = "Slack's export"
 
@@ -133,9 +134,9 @@ def _to_message(channel: str, record: _Record, users: dict[str, _User]) -> Messa
         channel=channel,
         id=record.ts,
         author=author,
-        timestamp=float(record.ts),
+        timestamp=checked_time(float(record.ts)),
         content=content,
-        edited=float(record.edited.ts) if record.edited and record.edited.ts else None,
+        edited=checked_time(float(record.edited.ts)) if record.edited and record.edited.ts else None,
         is_bot=is_bot,
         is_system=record.type != "message" or record.subtype not in _SPOKEN_SUBTYPES,
         name=_name(record, user),

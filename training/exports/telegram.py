@@ -9,6 +9,7 @@ from training.exports.channel_names import sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
 from training.exports.message import GONE, Channel, Message, seconds_since_epoch
+from training.exports.time_range import checked_time
 
 NAME = "Telegram Desktop's JSON"
 
@@ -150,7 +151,7 @@ def _plain(text: str | list[str | _Entity] | list[_Entity] | None) -> tuple[str,
 
 def _time(unixtime: str | int | None, printed: str | None) -> float | None:
     if unixtime is not None:
-        return float(unixtime)
+        return checked_time(float(unixtime))
     return seconds_since_epoch(printed) if printed else None
 
 
