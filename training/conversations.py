@@ -5,15 +5,16 @@ linker says. This looks at a bounded number of messages and is done piece by pie
 order, messages become turns: what one author says in one go is one turn, and it answers the turn of its target.
 """
 
-import json
 import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import NamedTuple
+
+import msgspec
 
 from model.dialogue import MAX_CONTEXT_TURNS, Turn
 from training.archive import Archive, ArchivedMessage, Place
@@ -34,6 +35,8 @@ MAX_TURN_CHARACTERS = 2000
 """A longer monologue is several turns; also what Discord lets a single message hold."""
 
 _MAX_OPEN_TURNS = 64
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(tuple[str, int, float | None, tuple[Turn, ...]])
 _MAX_RECENT_MESSAGES = 4096
 
 
@@ -98,22 +101,32 @@ def link_messages(archive: Archive, linker: Linker, begin: Place, end: Place) ->
 
 def _link(messages: Sequence[ArchivedMessage], first: int, linker: Linker) -> Iterator[LinkedMessage]:
     """Link the messages of a channel from an index on."""
-    targets = linker.link([_utterance(message) for message in messages], first)
-    for index, message in enumerate(messages[first:], first):
-        target: str | None = message.reply_to
-        if target is None and targets[index - first] != NEW:
-            target = messages[targets[index - first]].id
+    targets = _targets_among_two(messages)[first:]
+    if None in targets:
+        linked = linker.link([_utterance(message) for message in messages], first).tolist()
+        targets = [likely if target is None else target for target, likely in zip(targets, linked, strict=True)]
+    for message, target in zip(messages[first:], targets, strict=True):
+        channel, _, _, id_, author, text, reply_to, _, signature, is_target = message
+        is_explicit = reply_to is not None
+        answered = reply_to if is_explicit else None if target in (None, NEW) else messages[target].id
         yield LinkedMessage(
-            message.channel,
-            message.id,
-            message.author,
-            message.timestamp,
-            message.text,
-            target or None,
-            message.reply_to is not None,
-            message.is_target,
-            message.signature,
+            channel, id_, author, message.timestamp, text, answered or None, is_explicit, is_target, signature
         )
+
+
+def _targets_among_two(messages: Sequence[ArchivedMessage]) -> list[int | None]:
+    """Where only two have spoken lately each answers the other: the index of the other's last message, or `NEW`.
+
+    None where a third has spoken within `CONTEXT`, and it takes the linker to say who answers whom.
+    """
+    last: dict[str, int] = {}  # by author, who spoke last at the end
+    targets: list[int | None] = []
+    for index, message in enumerate(messages):
+        last.pop(message.author, None)
+        others = [other for other in islice(reversed(last.values()), 2) if other >= index - CONTEXT]
+        targets.append(None if len(others) > 1 else others[0] if others else NEW)
+        last[message.author] = index
+    return targets
 
 
 def _utterance(message: ArchivedMessage) -> Utterance:
@@ -141,28 +154,27 @@ class _Said:
     began: float | None
     delay: float | None
     last: float | None = None
-    lines: list[str] = field(default_factory=list)
+    text: str = ""
+    messages: int = 0
     targets: list[str] = field(default_factory=list)
     is_answered: bool = False
 
     def add(self, message: LinkedMessage) -> None:
-        self.lines.append(message.text)
+        self.text = f"{self.text}\n{message.text}" if self.messages else message.text
+        self.messages += 1
         self.last = message.timestamp
         if message.is_target:
             self.targets.append(message.id)
 
-    def has_room(self, text: str) -> bool:
-        return sum(map(len, self.lines)) + len(text) <= MAX_TURN_CHARACTERS
-
     @property
     def path(self) -> tuple[Turn, ...]:
         """What an answer to it answers."""
-        return (*self.context, Turn(self.speaker, "\n".join(self.lines)))[-MAX_CONTEXT_TURNS:]
+        return (*self.context[1 - MAX_CONTEXT_TURNS :], Turn(self.speaker, self.text))
 
     def finished(self, channel: str) -> LinkedTurn:
         """As it stays."""
-        turn = Turn(self.speaker, "\n".join(self.lines))
-        return LinkedTurn(channel, self.conversation.name, self.context, turn, len(self.lines), self.began, self.delay)
+        turn = Turn(self.speaker, self.text)
+        return LinkedTurn(channel, self.conversation.name, self.context, turn, self.messages, self.began, self.delay)
 
 
 class Conversations:
@@ -203,7 +215,12 @@ class Conversations:
                 self.left_out["near copy"] += 1
                 continue
             target = recent.get(message.target) if message.target else None
-            if not target and message.target and message.is_explicit and (target := named.find(channel, message.target)):
+            if (
+                not target
+                and message.target
+                and message.is_explicit
+                and (target := named.find(channel, message.target))
+            ):
                 recent[message.target] = target
             said = open_turns.pop(message.author, None)
             if said is None or not _goes_on(said, message, target, previous):
@@ -214,9 +231,10 @@ class Conversations:
             open_turns[message.author] = recent[message.id] = previous = said
             if len(recent) > _MAX_RECENT_MESSAGES:
                 recent.popitem(last=False)
-            while _silence(oldest := next(iter(open_turns.values())), message) > BURST_GAP or (
-                len(open_turns) > _MAX_OPEN_TURNS
-            ):
+            while len(open_turns) > 1:
+                oldest = next(iter(open_turns.values()))
+                if _silence(oldest, message) <= BURST_GAP and len(open_turns) <= _MAX_OPEN_TURNS:
+                    break
                 del open_turns[oldest.speaker]
                 yield finish(oldest)
         yield from map(finish, open_turns.values())
@@ -242,7 +260,7 @@ def _is_over(target: _Said, message: LinkedMessage) -> bool:
 
 def _goes_on(said: _Said, message: LinkedMessage, target: _Said | None, previous: _Said | None) -> bool:
     """Whether a message goes on with its author's last turn rather than beginning another."""
-    if _silence(said, message) > BURST_GAP or not said.has_room(message.text):
+    if _silence(said, message) > BURST_GAP or len(said.text) + len(message.text) > MAX_TURN_CHARACTERS:
         return False
     if target is said:
         return message.is_explicit or said is previous or not said.is_answered
@@ -263,14 +281,13 @@ class _NamedTurns:
         self._database = sqlite3.connect(self._path, isolation_level=None)
         self._database.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
-            "CREATE TABLE turns (channel TEXT, id TEXT, turn TEXT, PRIMARY KEY (channel, id)) WITHOUT ROWID; BEGIN;"
+            "CREATE TABLE turns (channel TEXT, id TEXT, turn BLOB, PRIMARY KEY (channel, id)) WITHOUT ROWID; BEGIN;"
         )
 
     def add(self, channel: str, said: _Said) -> None:
         """Keep a finished turn, if it is named at all."""
         if said.targets:
-            path = [(turn.speaker, turn.text) for turn in said.path]
-            turn = json.dumps((said.conversation.name, said.conversation.turns, said.last, path))
+            turn = _ENCODER.encode((said.conversation.name, said.conversation.turns, said.last, said.path))
             rows = [(channel, id_, turn) for id_ in said.targets]
             self._database.executemany("INSERT OR REPLACE INTO turns VALUES (?, ?, ?)", rows)
 
@@ -280,12 +297,11 @@ class _NamedTurns:
         row = self._database.execute(query, (channel, id_)).fetchone()
         if row is None:
             return None
-        name, turns, last, path = json.loads(row[0])
-        *context, (speaker, text) = path
+        name, turns, last, path = _DECODER.decode(row[0])
+        *context, turn = path
         conversation = _Conversation(name)
         conversation.turns = turns
-        said = _Said(speaker, conversation, None, tuple(Turn(*turn) for turn in context), None, None, last, [text])
-        return said
+        return _Said(turn.speaker, conversation, None, tuple(context), None, None, last, turn.text, 1)
 
     def close(self) -> None:
         """Delete the file: it holds people's words."""

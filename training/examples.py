@@ -1,5 +1,6 @@
 """Turns in, training examples out: a context and the reply to it."""
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import Literal
@@ -44,6 +45,7 @@ def skip_reason(example: Example) -> str | None:
     return None
 
 
+@functools.lru_cache(1 << 12)
 def split(conversation: str, validation_share: float = VALIDATION_SHARE) -> Literal["train", "validation"]:
     """Which side a conversation is on: always the same one, decided by a hash of its name alone."""
     digest = hashlib.blake2b(conversation.encode("utf-8", "surrogatepass"), digest_size=8).digest()

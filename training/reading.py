@@ -5,7 +5,6 @@ position, people who opted out, private channels. Each message is either kept or
 """
 
 import fnmatch
-import functools
 import hashlib
 import itertools
 import os
@@ -18,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from model.blocklist import Blocklist
+from model.consent import consent_key
 from model.dialogue import clean_text
 from training.archive import NO_CLOCK, Archive, ReadMessage
 from training.cleanliness import reason as uncleanliness
@@ -38,6 +38,7 @@ _LENGTH_BYTES = 4
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[ReadMessage])
 _MAX_CHANNELS_OF_NAMES = 64
+_MAX_KNOWN = 1 << 14
 _NUMERIC_ID_DIGITS = 18  # what fits a signed 64-bit number
 
 
@@ -116,7 +117,7 @@ def read_into(
         exports: in a fixed order.
         workers: share the work.
         filters: what to leave out.
-        excluded: account ids or names, case-folded, of people who opted out.
+        excluded: the keys (`model.consent.consent_key`) of people who opted out.
         on_progress: told the bytes done, those that were read before included, and the bytes in all.
 
     Returns:
@@ -217,6 +218,7 @@ class _Sieve:
         self._redacted: Counter[str] = Counter()
         self._opted_out: Counter[str] = Counter()
         self._channel_reasons: dict[str, str | None] = {}
+        self._known: set[tuple[str, str | None]] = set()
         self.authors: set[tuple[str, bytes]] = set()
 
     def sift(self, messages: Iterator[Message], file: ExportFile) -> Iterator[ReadMessage]:
@@ -229,8 +231,17 @@ class _Sieve:
                 self._left_out[reason] += 1
                 continue
             self._kept[message.channel] += 1
-            self.authors.update(_digests(message.author, message.name))
+            author = message.author
+            if (author, message.name) not in self._known:
+                self._know(author, message.name)
             yield _row(message, text, mentions, -place if file.newest_first else place)
+
+    def _know(self, author: str, name: str | None) -> None:
+        """Keep the digests by which an author can later be found who opts out."""
+        if len(self._known) > _MAX_KNOWN:
+            self._known.clear()
+        self._known.add((author, name))
+        self.authors.update((_storable(author), _digest(known)) for known in (author, name or author))
 
     def summary(self) -> ReadingSummary:
         """What was met, after the last message."""
@@ -269,7 +280,7 @@ class _Sieve:
         return text, mentions, None
 
     def _person_who_opted_out(self, message: Message) -> str | None:
-        names = (message.author.casefold(), (message.name or "").casefold())
+        names = (consent_key(message.author), consent_key(message.name or ""))
         return next((name for name in names if name in self._task.excluded), None)
 
     def _names_of(self, channel: str) -> Names:
@@ -305,17 +316,18 @@ def _row(message: Message, text: str, mentions: tuple[str, ...], place: int) -> 
     id_ = message.id
     if len(id_) <= _NUMERIC_ID_DIGITS and id_.isascii() and id_.isdigit():
         place = int(id_)  # within one tick of the clock ids that are numbers tell the order
+    reply_to, timestamp = message.reply_to, message.timestamp
     return ReadMessage(
-        channel=_storable(message.channel),
-        time=NO_CLOCK if message.timestamp is None else message.timestamp,
-        place=place,
-        id=_storable(id_),
-        author=_storable(message.author),
-        text=text,
-        reply_to=None if message.reply_to is None else _storable(message.reply_to),
-        edited=message.edited,
-        mentions="\n".join(map(_storable, mentions)),
-        signature=signature(text),
+        _storable(message.channel),
+        NO_CLOCK if timestamp is None else timestamp,
+        place,
+        _storable(id_),
+        _storable(message.author),
+        text,
+        None if reply_to is None else _storable(reply_to),
+        message.edited,
+        "\n".join(map(_storable, mentions)) if mentions else "",
+        signature(text),
     )
 
 
@@ -324,12 +336,6 @@ def _storable(id_: str) -> str:
     return id_ if id_.isascii() else id_.encode("utf-8", "replace").decode()
 
 
-@functools.lru_cache(1 << 14)
-def _digests(author: str, name: str | None) -> frozenset[tuple[str, bytes]]:
-    id_ = _storable(author)
-    return frozenset((id_, _digest(known)) for known in (author, name or author))
-
-
 def _digest(name: str) -> bytes:
     """Stands for a name in the archive, to obey an opt-out by name without keeping names."""
-    return hashlib.blake2b(name.casefold().encode("utf-8", "replace"), digest_size=8).digest()
+    return hashlib.blake2b(consent_key(name).encode("utf-8", "replace"), digest_size=8).digest()
