@@ -2,24 +2,33 @@
 
 import re
 
+from training.exports.channel_names import sounds_nsfw
+from training.exports.file import ExportFile
 from training.exports.message import Channel
 
 _ID_IN_NAME = re.compile(r"\[(\d{15,20})\]")
 _PRIVATE_TYPES = frozenset({"DirectTextChat", "DirectGroupTextChat", "GuildPrivateThread", "1", "3", "12"})
 _DIRECT_MESSAGES = frozenset({"0", "Direct Messages"})
-_NSFW = re.compile(r"(?<![a-z])(?:nsfw|lewd|porn|hentai|adult)s?(?![a-z])|(?<!\d)18\s?\+", re.IGNORECASE)
 
 
-def channel_id(file_name: str, *names: str | None) -> str:
-    """An id for a channel that has none in its export, the same in all partitions of it.
+def id_in_file_name(export: ExportFile) -> str | None:
+    """The id of the channel in a name that DiscordChatExporter chose, the same in all partitions: `S - c [1].json`."""
+    match = _ID_IN_NAME.search(export.file_name)
+    return match[1] if match else None
+
+
+def describe_channel(export: ExportFile, guild: str, path: str) -> str:
+    """Describe a channel by the names in its export's head, and return an id for it.
 
     Args:
-        file_name: DiscordChatExporter's own ends in `[id]` and the number of the partition.
-        names: of the server and the channel, if the export has them.
+        export: its file, whose name may hold the id.
+        guild: the server's name.
+        path: the names of the category, if any, and the channel, joined by ` / `.
     """
-    if match := _ID_IN_NAME.search(file_name):
-        return match[1]
-    return " / ".join(name for name in names if name) or file_name
+    *above, name = path.rsplit(" / ", 1)
+    id_ = id_in_file_name(export) or (f"{guild} / {path}" if path else export.channel)
+    export.describe(channel_of(id_, name, category=" ".join(above), guild=guild))
+    return id_
 
 
 def channel_of(
@@ -42,4 +51,4 @@ def channel_of(
         is_nsfw: marked so.
     """
     is_private = kind in _PRIVATE_TYPES or guild in _DIRECT_MESSAGES
-    return Channel(id_, name or None, is_private, is_nsfw or bool(_NSFW.search(f"{category or ''} / {name or ''}")))
+    return Channel(id_, name or None, is_private, is_nsfw or sounds_nsfw(name) or sounds_nsfw(category))

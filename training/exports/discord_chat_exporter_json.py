@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from training.exports.discord_channel import channel_id, channel_of
+from training.exports.discord_channel import channel_of, id_in_file_name
 from training.exports.discord_message import (
     COMMAND_OUTPUT_TYPES,
     REPLY_TYPES,
@@ -104,7 +104,7 @@ def _channel(export: ExportFile) -> str:
                 channel = msgspec.json.decode(value.text, type=_Channel)
             else:
                 break
-    id_ = str(channel.id) if channel.id else channel_id(export.file_name)
+    id_ = str(channel.id) if channel.id else id_in_file_name(export) or export.channel
     export.describe(
         channel_of(id_, channel.name, category=channel.category, kind=str(channel.type), guild=str(guild.id))
     )

@@ -20,7 +20,9 @@ _NOTICE = re.compile(
     r"|Started a call that lasted [\d.,]+ minutes?\.",
     re.DOTALL,
 )
-_UNRESOLVED_MENTIONS = ("Unknown", "deleted-role")
+UNRESOLVED_MENTIONS = ("Unknown", "deleted-role")
+"""What stands for somebody, or a role, that the exporter could not find."""
+
 _CUSTOM_EMOJI = re.compile(r"<a?(:\w+:)\d+>")
 _MENTION = re.compile(r"<@!?(\d+)>")
 
@@ -54,6 +56,6 @@ def without_names(content: str, names: Collection[str]) -> str:
     if "@" not in content:
         return content
     # The longest first, so that @Ann does not break @Annabel.
-    for name in sorted({*names, *_UNRESOLVED_MENTIONS}, key=lambda name: (-len(name), name)):
+    for name in sorted({*names, *UNRESOLVED_MENTIONS}, key=lambda name: (-len(name), name)):
         content = content.replace(f"@{name}", " ")
     return content
