@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -285,7 +285,7 @@ def _progress_bars() -> "Iterator[Progress]":
     """A bar for each stage, with its rate and the time that is left."""
     from tqdm import tqdm
 
-    bars: dict[str, tqdm[None]] = {}
+    bars: dict[str, tqdm[NoReturn]] = {}
 
     def on_progress(stage: str, done: int, total: int, unit: str) -> None:
         if stage not in bars:

@@ -11,7 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,9 @@ from training.exports import ReadNotes, find_exports
 from training.linker import Linker
 from training.lock import LOCK, locked
 from training.reading import Filters, ReadingSummary, read_into
+from training.report import FILE_NAME as REPORT
+from training.report import Statistics, write_report
+from training.tally import Tally
 from training.workers import Workers
 
 VOCABULARY_SIZE = 4096
@@ -51,55 +54,6 @@ _PIECE_MESSAGES = 4096
 _PIECE_EXAMPLES = 4096
 _EXAMPLE = msgspec.json.Decoder(Example)
 _BUILDING = ".building"
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the messages: messages = kept + left out; turns = examples + skipped.
-
-    Attributes:
-        messages: read from the exports.
-        kept: messages that are part of a turn.
-        left_out: the other messages by reason.
-        redacted: what was taken out of messages, by kind.
-        turns: made of the kept messages.
-        conversations: trees of turns.
-        examples: turns that can be learned from.
-        skipped: the other turns by reason.
-    """
-
-    messages: int = 0
-    kept: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
-    redacted: Counter[str] = field(default_factory=Counter)
-    turns: int = 0
-    conversations: int = 0
-    examples: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-
-    def as_json(self) -> dict[str, int | dict[str, int]]:
-        """All counts, reasons in the order of the alphabet, so that equal runs give equal files."""
-        return {
-            "messages": self.messages,
-            "kept": self.kept,
-            "left_out": dict(sorted(self.left_out.items())),
-            "redacted": dict(sorted(self.redacted.items())),
-            "turns": self.turns,
-            "conversations": self.conversations,
-            "examples": self.examples,
-            "skipped": dict(sorted(self.skipped.items())),
-        }
-
-    def table(self) -> str:
-        """The counts for people to read."""
-        rows = [("messages read", self.messages)]
-        rows += [(f"  left out: {reason}", count) for reason, count in sorted(self.left_out.items())]
-        rows += [("  kept", self.kept)]
-        rows += [(f"  taken out of them: {kind}", count) for kind, count in sorted(self.redacted.items())]
-        rows += [("turns", self.turns), ("conversations", self.conversations)]
-        rows += [(f"  skipped: {reason}", count) for reason, count in sorted(self.skipped.items())]
-        rows += [("examples", self.examples)]
-        return "\n".join(f"{name:<42}{count:>12,}" for name, count in rows)
 
 
 class Progress(Protocol):
@@ -172,8 +126,9 @@ def prepare(
             archive.settle()
             tally = _tally(summaries, archive)
             spool = _Spool(out / _BUILDING)
-            conversations = Conversations(spool.folder)
+            conversations, statistics = Conversations(spool.folder), Statistics()
             for turn in conversations.turns(_linked(archive, pool, on_progress)):
+                statistics.add(turn)
                 if example := _example(turn, tally):
                     spool.add(split(example.conversation, config.validation_share), example)
             spool.close()
@@ -183,8 +138,9 @@ def prepare(
             if not tally.examples:
                 archive.delete()
                 raise DatasetError(_nothing_to_learn(tally))
-        _take_notes(notes, summaries)
+        names = _take_notes(notes, summaries)
         _encode(spool, pool, config, tokenizer, vocabulary_size, _facts(tally, notes, spool), on_progress)
+        write_report(spool.folder / REPORT, tally, statistics, names, notes.warnings)
         _put_in_place(spool.folder, out)
     return Preparation(Dataset.open(out), tally, notes)
 
@@ -220,11 +176,15 @@ def _tally(summaries: Iterable[ReadingSummary], archive: Archive) -> Tally:
     return tally
 
 
-def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> None:
+def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> dict[str, str]:
+    """Add what the readings met to the notes. Returns the names of channels by id."""
+    names: dict[str, str] = {}
     for summary in summaries:
         notes.garbled_records += summary.garbled
         notes.truncated_files += summary.truncated
         notes.warnings += summary.warnings
+        names |= summary.channel_names
+    return names
 
 
 @dataclass(frozen=True)
