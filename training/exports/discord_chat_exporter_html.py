@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 
 from training.exports.discord_channel import describe_channel
 from training.exports.discord_markup import read_markup
-from training.exports.discord_message import mentioned_ids, snowflake_time
+from training.exports.discord_message import is_notice, mentioned_ids, snowflake_time
 from training.exports.file import ExportFile
 from training.exports.html_markup import Tag, attributes, class_names, tokens
 from training.exports.json_values import MAX_VALUE_BYTES
@@ -159,6 +159,7 @@ class _Group:
         self._depth = 0
         self._draft: _Draft | None = None
         self._reply_to: str | None = None  # of the first message: before 2022 it came before that
+        self._has_unmarked_notices = False  # before 2022
 
     def drafts(self) -> Iterator[_Draft]:
         """Yield each message when all that belongs to it has been read."""
@@ -184,6 +185,7 @@ class _Group:
         kinds = class_names(tag.attributes)
         if kinds & _AUTHOR:
             self._read_author(attributes(tag.attributes))
+            self._has_unmarked_notices = "chatlog__author-name" in kinds
         elif kinds & _TAGS and self.author:
             self.author.is_bot = True
         elif kinds & _LINK:
@@ -197,6 +199,7 @@ class _Group:
         elif self._draft and "chatlog__content" in kinds:
             rendered = read_markup(self._markup)
             self._draft.content = rendered.content
+            self._draft.is_system = self._has_unmarked_notices and is_notice(rendered.content)
             self._draft.mentioned = rendered.mentioned
             self._depth -= rendered.is_whole
 

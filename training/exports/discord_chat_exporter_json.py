@@ -16,14 +16,15 @@ from training.exports.discord_message import (
     REPLY_TYPES,
     WRITTEN_TYPES,
     mentioned_ids,
+    message_time,
     plain_emoji,
-    snowflake_time,
+    printed_time,
     without_names,
 )
 from training.exports.file import ExportFile, Part
 from training.exports.indented_json import OPENING, TOO_LONG, Block, blocks
 from training.exports.json_values import MAX_VALUE_BYTES, JsonError, json_values, repaired
-from training.exports.message import GONE, Message, seconds_since_epoch
+from training.exports.message import GONE, Message
 
 NAME = "DiscordChatExporter's JSON"
 
@@ -161,10 +162,10 @@ def _to_message(channel: str, record: _Record) -> Message:
         channel=channel,
         id=id_,
         author=str(author.id),
-        timestamp=snowflake_time(id_) or _time(record.timestamp),
+        timestamp=message_time(id_, record.timestamp),
         content=content,
         reply_to=_reply_target(record.reference) if kind in REPLY_TYPES else None,
-        edited=_time(record.edited) if record.edited else None,
+        edited=printed_time(record.edited) if record.edited else None,
         is_bot=author.is_bot or kind in COMMAND_OUTPUT_TYPES,
         is_system=kind not in WRITTEN_TYPES,
         name=author.nickname or author.name,
@@ -184,10 +185,3 @@ def _reply_target(reference: _Reference | None) -> str | None:
     if reference is not None and reference.type == "Forward":
         return None
     return GONE if reference is None or reference.message_id is None else str(reference.message_id)
-
-
-def _time(printed: str | None) -> float | None:
-    try:
-        return seconds_since_epoch(printed) if printed else None
-    except ValueError:
-        return None

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Collection
 
+from training.exports.message import seconds_since_epoch
+
 _DISCORD_EPOCH_MS = 1_420_070_400_000
 _SNOWFLAKES = range(10**16, 1 << 64)  # since the summer of 2015, before the year 2154
 
@@ -34,6 +36,20 @@ def snowflake_time(id_: str) -> float | None:
     except ValueError:
         return None
     return ((number >> 22) + _DISCORD_EPOCH_MS) / 1000 if number in _SNOWFLAKES else None
+
+
+def message_time(id_: str, printed: str | None) -> float | None:
+    """The time of a message: that inside its id, or the printed one if it has no such id."""
+    time = snowflake_time(id_)
+    return printed_time(printed) if time is None and printed else time
+
+
+def printed_time(printed: str) -> float | None:
+    """A time in ISO 8601; None if it is none."""
+    try:
+        return seconds_since_epoch(printed)
+    except (ValueError, OverflowError):
+        return None
 
 
 def is_notice(content: str) -> bool:
