@@ -70,9 +70,9 @@ def find_columns(names: Iterable[str], given: Mapping[str, str]) -> dict[str, st
 def _find_columns(names: tuple[str, ...], given: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     theirs = {_plain(name): name for name in reversed(names)}
     found = {ours: name for ours, name in given if name in names}
-    for ours, common in COMMON_NAMES.items():
+    for ours, common in _PLAIN_NAMES.items():
         if ours not in found:
-            candidates = (theirs.get(_plain(name)) for name in common.split())
+            candidates = map(theirs.get, common)
             if name := next((name for name in candidates if name and name not in found.values()), None):
                 found[ours] = name
     return tuple(found.items())
@@ -80,6 +80,9 @@ def _find_columns(names: tuple[str, ...], given: tuple[tuple[str, str], ...]) ->
 
 def _plain(name: str) -> str:
     return _SEPARATORS.sub("", name.casefold())
+
+
+_PLAIN_NAMES = {ours: tuple(map(_plain, common.split())) for ours, common in COMMON_NAMES.items()}
 
 
 class RecordReader:

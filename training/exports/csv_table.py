@@ -19,6 +19,7 @@ NAME = "a CSV or TSV table with a header that names an author and a content"
 DELIMITERS = ",;\t|"
 
 _SNIFFED_ROWS = 20
+_NO_TABLE = (b"{", b"[", b"<")
 _NAME_CHARACTERS = 40
 _DISCORD_CHAT_EXPORTER = frozenset({"author", "date", "content", "reactions"})  # has a reader of its own
 
@@ -67,7 +68,9 @@ def _first_times(export: ExportFile, delimiter: str, place: int | None) -> list[
 
 
 def first_rows(export: ExportFile, delimiter: str) -> Iterator[list[str]]:
-    """Yield the first rows of a table."""
+    """Yield the first rows of a table with that delimiter."""
+    if delimiter.encode() not in export.head.partition(b"\n")[0] or export.head.startswith(_NO_TABLE):
+        return
     text = export.head.decode("utf-8", "replace").removeprefix("\ufeff").replace("\0", "")
     with contextlib.suppress(csv.Error):  # reading it all will tell
         for row in itertools.islice(csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter), _SNIFFED_ROWS):

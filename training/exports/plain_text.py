@@ -106,15 +106,18 @@ def _paragraphs(export: ExportFile) -> Iterator[tuple[int, str | None]]:
     layout = _layout(export)
     is_inside = not layout.is_framed
     for byte, lines in _blocks(export, layout):
-        if not lines:
-            yield byte, None
-        elif any(map(_BOOK_BEGINS.search, lines)):
+        if layout.is_framed and any(map(_BOOK_BEGINS.search, lines)):
             is_inside = True
             yield byte, None
-        elif any(map(_BOOK_ENDS.search, lines)):
+        elif layout.is_framed and any(map(_BOOK_ENDS.search, lines)):
             is_inside = False
         elif is_inside:
-            yield byte, None if _is_heading(lines) else _EMPHASIS.sub(r"\1", " ".join(" ".join(lines).split()))
+            yield byte, None if not lines or _is_heading(lines) else _joined(lines)
+
+
+def _joined(lines: list[str]) -> str:
+    text = " ".join(" ".join(lines).split())
+    return _EMPHASIS.sub(r"\1", text) if "_" in text else text
 
 
 def _blocks(export: ExportFile, layout: _Layout) -> Iterator[tuple[int, list[str]]]:
