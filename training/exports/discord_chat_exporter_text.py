@@ -107,7 +107,7 @@ class _Text:
                 self._export.garbled(count + 1, byte, "it does not begin with a date and a name")
             before = line
         is_cut = self._announced is None or count < self._announced
-        if is_cut and before and draft:
+        if is_cut and draft and not draft.is_in_block:  # nothing tells whether its text is whole
             count, draft = count - 1, None
         if draft:
             yield draft
