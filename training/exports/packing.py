@@ -81,7 +81,7 @@ def _zip_members(path: Path, size: int, _changed: int) -> Members:
         damage = str(error)
         if not members:
             raise zipfile.BadZipFile(damage) from error
-    members = {name: info for name, info in members.items() if not info.is_dir()}
+    members = {name: info for name, info in members.items() if name and not name.endswith("/")}
     if damage is None and sum(info.compress_size for info in members.values()) > size:
         raise BombError("its files overlap, as only a bomb's do")
     if damage is None and sum(info.file_size for info in members.values()) > max(_BOMB_BYTES, _BOMB_RATIO * size):
