@@ -12,6 +12,8 @@ import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
 from bot.settings import BotConfig
+from model.consent import FILE_NAME as CONSENT
+from model.consent import Consent
 
 logger = logging.getLogger("bot")  # also under `python -m bot`, where __name__ is "__main__"
 
@@ -93,6 +95,49 @@ def chat(
 ) -> None:
     """Chat in the terminal. Piped text gets exactly one reply line for each of its lines."""
     _chat(_config(models), seed=seed, verbose=verbose)
+
+
+Accounts = Annotated[
+    list[str],
+    typer.Argument(metavar="ACCOUNT...", help="Discord user ids; where logs have no ids, names.", show_default=False),
+]
+ConsentModels = Annotated[
+    Path | None,
+    typer.Option(
+        "--models", metavar="DIR", help="The folder of trained models, which holds the list.", show_default=False
+    ),
+]
+
+
+@app.command()
+def optout(accounts: Accounts, models: ConsentModels = None) -> None:
+    """Never learn from what these people write, nor quote it as context. For the model that is live: retrain."""
+    with _plain_failures():
+        for account in accounts:
+            _consent(models).opt_out(account)
+    typer.echo(f"Nothing of {len(accounts)} account(s) is learned from now on. Retrain for a model without them.")
+
+
+@app.command()
+def forget(accounts: Accounts, models: ConsentModels = None) -> None:
+    """Like optout, and note that models trained before should be replaced."""
+    with _plain_failures():
+        for account in accounts:
+            _consent(models).forget(account)
+    typer.echo(f"{len(accounts)} account(s) will be forgotten: retrain now, and delete the models from before.")
+
+
+@app.command()
+def optin(accounts: Accounts, models: ConsentModels = None) -> None:
+    """Take an optout or a forget back."""
+    with _plain_failures():
+        for account in accounts:
+            _consent(models).opt_in(account)
+    typer.echo(f"{len(accounts)} account(s) may be learned from again.")
+
+
+def _consent(models: Path | None) -> Consent:
+    return Consent.open(_config(models).models / CONSENT)
 
 
 def _config(models: Path | None) -> BotConfig:

@@ -12,7 +12,7 @@ import yarl
 from bot.client import ChinwagClient
 from bot.live_model import LiveModel
 from bot.settings import BotConfig
-from model.bundle import ModelFormatError
+from model import ChinwagError
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ async def use_api_base(base: str) -> None:
 def explain(error: Exception) -> str | None:
     """One plain sentence with the remedy for a failure that is no fault of the program, else None."""
     match error:
-        case ModelFormatError():
+        case ChinwagError():
             return str(error)
         case ApiBaseError():
             return f"No Discord-compatible server answers at CHINWAG_API_BASE={error}; check the address, or unset it."

@@ -272,7 +272,7 @@ class _Sieve:
         content, redacted = redact(content)
         text = clean_text(content)
         if not text:
-            return "", (), "empty" if not redacted else "nothing but personal details"
+            return "", (), "empty" if not redacted else "nothing but links or personal details"
         if self._task.excluded and (person := self._person_who_opted_out(message)):
             self._opted_out[person] += 1
             return "", (), _OPTED_OUT

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from bot.__main__ import app
 from model.bundle import ModelFormatError
+from model.consent import Consent
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer
 
@@ -209,3 +210,21 @@ async def test_help_does_without_discord(folder: Path) -> None:
     )
     out, _ = await process.communicate()
     assert out.strip() == b"[]"
+
+
+def test_who_opts_out_is_on_the_list_until_opting_in(folder: Path) -> None:
+    consent = Consent.open(folder / "models" / "consent.sqlite")
+    assert CliRunner().invoke(app, ["optout", "123", "Ann"]).exit_code == 0
+    assert CliRunner().invoke(app, ["forget", "456"]).exit_code == 0
+    assert consent.excluded() == {"123", "ann", "456"}
+    assert consent.forgotten().keys() == {"456"}
+    assert CliRunner().invoke(app, ["optin", "123", "456"]).exit_code == 0
+    assert consent.excluded() == {"ann"}
+
+
+def test_a_list_that_cannot_be_read_is_one_plain_sentence(folder: Path) -> None:
+    (folder / "models" / "consent.sqlite").write_bytes(b"no database at all")
+    result = CliRunner().invoke(app, ["optout", "123"])
+    assert result.exit_code == 1
+    assert "who opted out" in result.stderr
+    assert "Traceback" not in result.output
