@@ -1,6 +1,5 @@
 """When the lines of an IRC log were said: clocks without a date in, seconds since the epoch out."""
 
-import calendar
 import re
 from collections.abc import Iterable
 from contextlib import suppress
@@ -51,6 +50,7 @@ class Clock:
     def __init__(self, begin: date | None, *, is_twelve_hour: bool = False) -> None:
         """Begin with a date, if one is known."""
         self._date = begin
+        self._midnight = _midnight(begin)
         self._around = _HALF_DAY if is_twelve_hour else _DAY
         self._at: int | None = None  # seconds since the midnight that began the date
         self._last_month = 0
@@ -62,6 +62,7 @@ class Clock:
                 new = self._date + timedelta(days=self._at // _DAY + 1)
         if new:
             self._date, self._at, self._last_month = new, None, 0
+            self._midnight = _midnight(new)
 
     def time(self, stamp: Stamp | None) -> tuple[float | None, str]:
         """When a line was said, None if no date is known; and the same as a text that is never empty.
@@ -73,10 +74,9 @@ class Clock:
             return seconds, f"{seconds}" if seconds is not None else f"{stamp.date} {stamp.seconds}"
         if stamp:
             self._at = self._following(stamp.seconds)
-        if self._date is None or self._at is None:
+        if self._midnight is None or self._at is None:
             return None, f"+{self._at}"
-        seconds = calendar.timegm(self._date.timetuple()) + self._at
-        return float(seconds), f"{float(seconds)}"
+        return self._midnight + self._at, f"{self._midnight + self._at}"
 
     def _following(self, clock: int) -> int:
         if self._at is None:
@@ -96,6 +96,10 @@ class Clock:
         except (ValueError, OverflowError):
             return None
         return moment.timestamp() - _offset(stamp.zone)
+
+
+def _midnight(day: date | None) -> float | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def _offset(zone: str | None) -> int:

@@ -91,12 +91,12 @@ def read(export: ExportFile) -> Iterator[Message]:
 
 
 class _Room:
-    """A room: the names its members have at the time, and the latest messages, which edits may change."""
+    """A room: the names its members have at the time, and where the latest messages stand, which edits may change."""
 
     def __init__(self, id_: str, name: str | None, export: ExportFile) -> None:
         self._id = id_
         self._names: dict[str, str] = {}
-        self._messages: dict[str, Message] = {}
+        self._places: dict[str, tuple[float | None, str | None]] = {}  # by id: time, what it answers
         export.describe(Channel(id_, name, is_nsfw=sounds_nsfw(name)))
 
     def message(self, event: _Event) -> Message:
@@ -107,7 +107,7 @@ class _Room:
         if content.relates_to and content.relates_to.rel_type == "m.replace" and content.relates_to.event_id:
             return self._edited(content.relates_to.event_id, message)
         if not message.is_system:
-            _remember(self._messages, message.id, message)
+            _remember(self._places, message.id, (message.timestamp, message.reply_to))
         return message
 
     def _to_message(self, event: _Event, content: _Content) -> Message:
@@ -127,10 +127,8 @@ class _Room:
 
     def _edited(self, id_: str, edit: Message) -> Message:
         """The message that an edit changes: its new text at its old place."""
-        original = self._messages.get(id_, edit)
-        return msgspec.structs.replace(
-            edit, id=id_, timestamp=original.timestamp, reply_to=original.reply_to, edited=edit.timestamp
-        )
+        timestamp, reply_to = self._places.get(id_, (edit.timestamp, edit.reply_to))
+        return msgspec.structs.replace(edit, id=id_, timestamp=timestamp, reply_to=reply_to, edited=edit.timestamp)
 
 
 def _target(relation: _Relation | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from itertools import islice
 
 from training.exports.channel_names import folder, sounds_nsfw, stem
@@ -89,7 +90,7 @@ def _to_message(channel: str, number: int, header: Header, text: str, order: Dat
         content=content,
         is_system=name is None or is_notice or is_greeting,
         name=author or None,
-        mentions=tuple(dict.fromkeys(map(_person, _MENTION.findall(text)))),
+        mentions=tuple(dict.fromkeys(map(_person, _MENTION.findall(text)))) if "\u2068" in text else (),
     )
 
 
@@ -101,6 +102,7 @@ def _split(text: str) -> tuple[str | None, str]:
     return match["name"], match["text"]
 
 
+@lru_cache(maxsize=1024)
 def _person(name: str) -> str:
     """A name as it is compared: `~` stands before those who are not among the phone's contacts."""
     return _SPACES.sub(" ", INVISIBLE.sub("", name)).strip("~ ")

@@ -14,8 +14,10 @@ from typing import NamedTuple
 INVISIBLE = re.compile("[\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
 """Marks of writing direction, which WhatsApp sets around what it writes itself."""
 
-_SPACES = re.compile("[\u00a0\u2007\u2009\u202f]")
-_HEADER_CHARACTERS = 200
+_PLAIN = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f"), " ") | dict.fromkeys(
+    map(ord, "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+)
+_HEADER_CHARACTERS = 80
 
 # The halves of the day as the phones' languages write them (after Unicode's CLDR), without dots and spaces.
 _BEFORE_NOON = re.split(
@@ -28,20 +30,21 @@ _AFTER_NOON = re.split(
     "pm nm em ip odp md ptg ch du ös μμ пп слоб م بظ مساء अपराह्न मउ 下午 中午 晚上 오후 午後"
     " אחהצ אחה״צ หลังเที่ยง பிற்பகல் ಅಪರಾಹ್ನ",
 )
-_HALF = "|".join(r"\.? ?".join(map(re.escape, word)) + r"\.?" for word in (*_BEFORE_NOON, *_AFTER_NOON))
+_HALF = "|".join(r"\.? ?".join(map(re.escape, word)) + r"\.?" for word in ("am", "pm", *_BEFORE_NOON, *_AFTER_NOON))
 
 _HEADER = re.compile(
-    r"(?P<bracket>\[)?(?P<first>\d{1,4})(?P<separator> ?[./-] ?|년 ?|年)(?P<second>\d{1,2})(?: ?[./-] ?|월 ?|月)"
-    r"(?P<third>\d{1,4})(?: ?(?:일|日|г\.?|\.))?[,،、]? (?:(?:klo|kl\.?|um|at|às|a las|à|alle|ore|в|о) )?"
-    rf"(?:(?P<before>{_HALF}) ?)?"
-    r"(?P<hour>\d{1,2}) ?[:.h] ?(?P<minute>\d\d)(?:[:.](?P<seconds>\d\d))?"
-    rf"(?: ?(?P<after>{_HALF}))?"
-    r"(?(bracket)\] ?|(?: ?[-–] |: |, ))(?P<rest>.*)",
-    re.IGNORECASE | re.DOTALL,
+    r"(?P<bracket>\[)?(\d{1,4})( ?[./-] ?|년 ?|年)(\d{1,2})(?: ?[./-] ?|월 ?|月)"
+    r"(\d{1,4})(?: ?(?:일|日|г\.?|\.))?[,،、]? (?:(?:klo|kl\.?|um|at|às|a las|à|alle|ore|в|о) )?"
+    rf"(?:(?=[^\W\d])({_HALF}) ?)?"
+    r"(\d{1,2}) ?[:.h] ?(\d\d)(?:[:.](\d\d))?"
+    rf"(?: ?(?=\w)({_HALF}))?"
+    r"(?(bracket)\] ?|(?: ?[-–] |: |, ))",
+    re.IGNORECASE,
 )
 _FIRST_YEAR, _LAST_YEAR = 2009, 2099  # WhatsApp began in 2009
 _THAI_YEARS_AHEAD = 543
 _DOUBTFUL_SPAN = 2
+_CLEAR_LEAD = 30  # days that only one order makes dates of
 
 
 class Header(NamedTuple):
@@ -77,38 +80,46 @@ _ORDERS = (DAY_FIRST, _MONTH_FIRST, DateOrder(0, 1, 2), DateOrder(0, 2, 1))
 
 def parse_header(line: str) -> Header | None:
     """Take the start of a line apart; None if no message starts there."""
-    start = _SPACES.sub(" ", INVISIBLE.sub("", line[:_HEADER_CHARACTERS]))
+    start = line[:_HEADER_CHARACTERS]
+    if not start.isascii():
+        start = start.translate(_PLAIN)
     match = _HEADER.match(start) if start[:1] == "[" or start[:1].isdigit() else None
     if match is None:
         return None
-    half = match["before"] or match["after"] or ""
-    hour, minute, second = int(match["hour"]), int(match["minute"]), int(match["seconds"] or 0)
-    if hour > (12 if half else 24) or minute > 59 or second > 59:
+    bracket, first, separator, second, third, before, hours, minutes, seconds, after = match.groups()
+    half = before or after
+    hour, minute, second_ = int(hours), int(minutes), int(seconds or 0)
+    if hour > (12 if half else 24) or minute > 59 or second_ > 59:
         return None
     if half:
-        hour = hour % 12 + (12 if re.sub(r"[. ]", "", half).lower() in _AFTER_NOON else 0)
+        hour = hour % 12 + (12 if _is_after_noon(half) else 0)
     return Header(
-        match["bracket"] is not None,
-        (int(match["first"]), int(match["second"]), int(match["third"])),
-        half in ("AM", "PM") and match["separator"] == "/",
-        hour * 3600 + minute * 60 + second,
-        line[_end(line, match.start("rest")) :],
+        bracket is not None,
+        (int(first), int(second), int(third)),
+        half in ("AM", "PM") and separator == "/",
+        hour * 3600 + minute * 60 + second_,
+        line[_end(line, match.end()) :],
     )
+
+
+@lru_cache(maxsize=64)
+def _is_after_noon(half: str) -> bool:
+    return re.sub("[. ]", "", half).lower() in _AFTER_NOON
 
 
 def _end(line: str, shown: int) -> int:
     """Where in a line so many characters end that are not invisible."""
-    end = 0
-    while shown:
-        shown -= INVISIBLE.match(line, end) is None
-        end += 1
+    end = shown
+    while not line[:end].isascii() and (missing := shown - len(line[:end].translate(_PLAIN))):
+        end += missing
     return end
 
 
 def date_order(headers: Iterable[Header]) -> DateOrder:
     """Decide for a whole chat which number is the day: as the dates exist, go forwards, and lie close together.
 
-    If that leaves a choice, the day comes first, except where the United States' form is likely.
+    If that leaves a choice, the day comes first, except where the United States' form is likely. As soon as there is no
+    doubt left, the rest is not looked at.
     """
     trials = [_Trial(order) for order in _ORDERS]
     last: tuple[int, int, int] | None = None
@@ -119,6 +130,9 @@ def date_order(headers: Iterable[Header]) -> DateOrder:
             last = header.numbers
             for trial in trials:
                 trial.add(last)
+            best, second = sorted(trial.impossible for trial in trials)[:2]
+            if second - best >= _CLEAR_LEAD:
+                break
     fewest = min((trial.impossible, trial.backwards) for trial in trials)
     left = [trial for trial in trials if (trial.impossible, trial.backwards) == fewest]
     shortest = min(trial.span for trial in left)

@@ -6,6 +6,7 @@ import re
 
 from training.exports.whatsapp_header import INVISIBLE
 
+_MAX_MARK_CHARACTERS = 300
 _MACHINE = "\u200e"  # iOS sets it before whatever nobody typed
 
 
@@ -95,13 +96,16 @@ _ENCRYPTED = re.compile(
 
 def plain(text: str) -> tuple[str, bool]:
     """A message's text without what WhatsApp wrote into it, and whether all of it is a notice by WhatsApp."""
-    text = _ENDS_EDITED.sub(_without_edited, _ATTACHED.sub(_without_file, text))
-    shown = INVISIBLE.sub("", text).strip()
+    if "<" in text or "(" in text:
+        text = _ENDS_EDITED.sub(_without_edited, _ATTACHED.sub(_without_file, text))
     if text.startswith(_MACHINE):
-        return "", not _is_empty(shown)
-    if _MACHINE in text:
-        shown = INVISIBLE.sub("", _APPENDED.sub("", text)).strip()
+        return "", not _is_empty(_shown(text))
+    shown = _shown(_APPENDED.sub("", text) if _MACHINE in text else text)
     return ("" if _is_empty(shown) else shown), False
+
+
+def _shown(text: str) -> str:
+    return (text if text.isascii() else INVISIBLE.sub("", text)).strip()
 
 
 def tells_of_encryption(text: str) -> bool:
@@ -120,6 +124,8 @@ def _without_edited(match: re.Match[str]) -> str:
 
 def _is_empty(text: str) -> bool:
     """Whether a text only stands for media, or for what was deleted."""
+    if len(text) > _MAX_MARK_CHARACTERS:
+        return False
     if text.rstrip(".。").casefold() in _DELETED:
         return True
     return any(mark.fullmatch(text) for mark in (_ANGLED, _OMITTED, _NOTHING_SAID))
