@@ -20,6 +20,7 @@ PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA cache_size = -16384;
 PRAGMA journal_size_limit = 67108864;
+PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS readings (
     number INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, summary TEXT NOT NULL
 );
@@ -57,7 +58,8 @@ _FIND_DUPLICATES = """
 INSERT INTO duplicates SELECT channel, time, place, id, reading FROM (
     SELECT channel, time, place, id, reading, row_number() OVER (
         PARTITION BY channel, id
-        ORDER BY coalesce(edited, 0) DESC, coalesce(reply_to, '') DESC, text DESC, author DESC, time, place, reading
+        ORDER BY coalesce(edited, 0) DESC, coalesce(reply_to, '') DESC, text DESC, author DESC, mentions DESC,
+            time, place, reading
     ) AS rank FROM messages INDEXED BY by_id
     WHERE (channel, id) IN (SELECT channel, id FROM messages GROUP BY channel, id HAVING count(*) > 1)
 ) WHERE rank > 1
@@ -67,7 +69,7 @@ _COUNT_GONE = """
 SELECT key, digest, count(*) FROM messages JOIN gone USING (author) JOIN readings ON reading = number GROUP BY 1, 2
 """
 _NTH_PLACE = """
-SELECT channel, time, place, id FROM messages WHERE (channel, time, place, id) >= (?, ?, ?, ?)
+SELECT channel, time, place, id FROM messages WHERE (channel, time, place, id) > (?, ?, ?, ?)
 ORDER BY channel, time, place, id LIMIT 1 OFFSET ?
 """
 _COLUMNS = """
@@ -209,9 +211,10 @@ class Archive:
         """Forget all other readings: an export that is no longer given is no longer learned from."""
         rows = self._database.execute("SELECT number, key FROM readings").fetchall()
         gone = [(number,) for number, key in rows if key not in keys]
-        with self._transaction():
-            self._database.executemany("DELETE FROM messages WHERE reading = ?", gone)
-            self._database.executemany("DELETE FROM readings WHERE number = ?", gone)
+        if gone:
+            with self._transaction():
+                self._database.executemany("DELETE FROM readings WHERE number = ?", gone)
+                self._database.execute("DELETE FROM messages WHERE reading NOT IN (SELECT number FROM readings)")
 
     def add_reading(
         self, key: str, summary: str, messages: Iterable[ReadMessage], authors: Iterable[tuple[str, bytes]]
