@@ -1,9 +1,11 @@
-"""Fixtures of the training tests: a made-up corpus, a dataset of it, and a network small enough to train in seconds."""
+"""What the training tests share: made-up exports, a dataset of one, and a network small enough to train in seconds."""
 
 import json
 import random
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,72 @@ from training.presets import PRESETS, Preset
 
 THINGS = ("kettle", "badger", "umbrella", "crumpet", "teapot", "bicycle", "lantern", "piano")
 PLACES = ("in the attic", "by the canal", "under the stairs", "at the market", "on the roof", "in the shed")
+NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
+_DISCORD_EPOCH = datetime(2015, 1, 1, tzinfo=UTC).timestamp()
+
+
+def line(
+    id_: object,
+    author: str,
+    content: str,
+    *,
+    at: float | None = None,
+    to: object = None,
+    conversation: str = "c",
+    **more: Any,
+) -> dict[str, Any]:
+    """A message in the normal form; `at` is in seconds since the new year of 2024."""
+    return {
+        "conversation": conversation,
+        "id": str(id_),
+        "author": author,
+        "timestamp": None if at is None else _printed(NEW_YEAR + at),
+        "content": content,
+        "reply_to": None if to is None else str(to),
+    } | more
+
+
+def write_lines(path: Path, *lines: dict[str, Any]) -> Path:
+    """Write JSON Lines."""
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
+    return path
+
+
+def snowflake(at: float, number: int = 0) -> str:
+    """The id that Discord gives to what happens at a time."""
+    return str(int((NEW_YEAR + at - _DISCORD_EPOCH) * 1000) << 22 | number)
+
+
+def discord(
+    author: str,
+    content: str,
+    *,
+    at: float,
+    to: str | None = None,
+    nickname: str | None = None,
+    edited: float | None = None,
+) -> dict[str, Any]:
+    """A message as DiscordChatExporter writes it."""
+    account = {"id": str(10**17 + sum(author.encode())), "name": author, "nickname": nickname or author, "isBot": False}
+    record: dict[str, Any] = {
+        "id": snowflake(at),
+        "type": "Default" if to is None else "Reply",
+        "timestamp": _printed(NEW_YEAR + at),
+        "timestampEdited": None if edited is None else _printed(NEW_YEAR + edited),
+        "content": content,
+        "author": account,
+        "mentions": [],
+    }
+    return record if to is None else record | {"reference": {"messageId": to, "channelId": "1", "guildId": "9"}}
+
+
+def write_discord(path: Path, *messages: dict[str, Any], channel: str = "general", kind: str = "GuildTextChat") -> Path:
+    """Write DiscordChatExporter's JSON in its own layout; the channel's id is made of its name."""
+    about = {"id": str(2 * 10**17 + sum(channel.encode())), "type": kind, "category": "Talk", "name": channel}
+    export = {"guild": {"id": "9", "name": "A server"}, "channel": about, "messages": list(messages)}
+    text = json.dumps(export | {"messageCount": len(messages)}, indent=2, ensure_ascii=False)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def write_corpus(path: Path, conversations: int = 500, seed: int = 0) -> Path:
@@ -24,10 +92,39 @@ def write_corpus(path: Path, conversations: int = 500, seed: int = 0) -> Path:
             lines = [f"where is the {thing}?", f"the {thing} is {place}"]
             if rng.random() < 0.5:
                 lines.append("thanks a lot")
-            for position, line in enumerate(lines):
-                record = {"conversation": f"c{number}", "id": f"{number}-{position}", "author": f"a{position % 2}"}
-                file.write(json.dumps(record | {"timestamp": None, "content": line, "reply_to": None}) + "\n")
+            for position, text in enumerate(lines):
+                to = f"{number}-{position - 1}" if position else None
+                message = line(f"{number}-{position}", f"a{position % 2}", text, to=to, conversation=f"c{number}")
+                file.write(json.dumps(message) + "\n")
     return path
+
+
+def write_talk(path: Path, messages: int, seed: int = 0) -> Path:
+    """Write some channels in which five people talk, with a clock, replies and short texts that differ."""
+    rng = random.Random(seed)
+    words = [*THINGS, *(word for place in PLACES for word in place.split()), "where", "is", "it", "no", "yes", "why"]
+    start = seed * 1e6
+    lines = []
+    for number in range(messages):
+        id_ = 1000 * 1000 * (seed + 1) + number
+        to = id_ - rng.randrange(1, 9) if number > 9 and rng.random() < 0.3 else None
+        text = f"{' '.join(rng.choices(words, k=rng.randrange(1, 7)))} {number}"
+        channel = f"c{number % 2}"
+        lines.append(line(id_, f"a{rng.randrange(5)}", text, at=start + 20.0 * number, to=to, conversation=channel))
+    return write_lines(path, *lines)
+
+
+def dataset_files(folder: Path) -> dict[str, bytes]:
+    """What a dataset is made of: all but the archive and the lock, which remember how it came about."""
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if path.name != ".lock" and not path.name.startswith("messages.sqlite")
+    }
+
+
+def _printed(time: float) -> str:
+    return datetime.fromtimestamp(time, UTC).isoformat()
 
 
 @pytest.fixture(scope="session")
