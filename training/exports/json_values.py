@@ -214,16 +214,27 @@ class _Scanner:
                 start = self._at
 
     def _scalar(self) -> bytes:
-        text: bytes = self._take(_SCALAR)[0]
-        if not text:
+        """Go behind a string, a number or a word: its text, empty if it is too long."""
+        is_too_long = False
+        while self._reaches_end(match := self._match(_SCALAR)):
+            if len(self._window) - self._at > MAX_VALUE_BYTES:
+                is_too_long = True
+                self._forget_string()
+            if not self._fill():
+                match = self._match(_SCALAR)
+                break
+        if not match[0]:
             raise JsonError(self._byte, "there is something else where a value must be")
-        return text
+        self._at = match.end()
+        return b"" if is_too_long else match[0]
 
     def _forget_string(self) -> None:
-        """Keep of the string that the window begins with no more than that it is one."""
-        if match := _OPEN_STRING.match(self._window, self._at):
-            self._begin += match.end() - 1
-            self._window, self._at = b'"' + self._window[match.end() :], 0
+        """Keep of the string that comes next no more than that it is one."""
+        match = _OPEN_STRING.match(self._window, self._at)
+        if match is None:
+            raise JsonError(self._byte, "something here does not end")
+        self._begin += match.end() - 1
+        self._window, self._at = b'"' + self._window[match.end() :], 0
 
     @property
     def _byte(self) -> int:
@@ -238,16 +249,23 @@ class _Scanner:
 
     def _take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
         """Go behind what matches here: a pattern that matches anything, if only as nothing."""
-        match = pattern.match(self._window, self._at)
-        while match is None or match.end() == len(self._window):
+        while self._reaches_end(match := self._match(pattern)):
             if len(self._window) - self._at > MAX_VALUE_BYTES:
                 raise JsonError(self._byte, "something here does not end")
             if not self._fill():
+                match = self._match(pattern)
                 break
-            match = pattern.match(self._window, self._at)
-        assert match is not None
         self._at = match.end()
         return match
+
+    def _match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes]:
+        match = pattern.match(self._window, self._at)
+        assert match is not None
+        return match
+
+    def _reaches_end(self, match: re.Match[bytes]) -> bool:
+        """Whether it may go on behind the window, perhaps with the second half of an escape."""
+        return match.end() >= len(self._window) - 1 and self._window[match.end() :] in (b"", b"\\")
 
     def _fill(self) -> bool:
         """Move the window on; False at the end of the document."""
