@@ -5,25 +5,25 @@ also where they are disguised: s p e l l e d out, wr1tten with d1g1ts and $igns,
 alphabets, with a st*r for a letter, or stretchedddd.
 """
 
+# ruff: noqa: RUF001 - letters that look like others are what this is about
+
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from model import ChinwagError
 
 # Letters that look like Latin ones, after Unicode's confusables (UTS 39); Latin letters with marks lose them by NFKD.
-_LOOK_ALIKES = str.maketrans(
-    "авсԁеһіјкмнорԛѕтухԝαβεηικνορτυχωłøđı",  # noqa: RUF001
-    "abcdehijkmhopqstyxwabenikvoptuxwlodi",
-)
+_LOOK_ALIKES = str.maketrans("авсԁеһіјкмнорԛѕтухԝαβεηικνορτυχωłøđı", "abcdehijkmhopqstyxwabenikvoptuxwlodi")
 _LEET = str.maketrans("0134578@$!|+€", "oieastbasiite")
-_LEET_L = str.maketrans("1!|", "lll")
-_STRETCHED = re.compile(r"(.)\1{2,}")
-_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
-_DISGUISED = re.compile(r"[\w@$!|+*€]*(?:[^\W\d_][\d@$!|+*€]|[\d@$!|+*€][^\W\d_])[\w@$!|+*€]*")
-_SPELLED = re.compile(r"(?<![^\W_])[^\W_](?:[\s.,\-_*/]{1,3}[^\W_](?![^\W_])){2,}")
+_LEET_WITH_L = _LEET | str.maketrans("1!|", "lll")
+_LEET_SIGNS = b"0134578@$|+*"
+_TRIPLE = re.compile(rb"(.)\1\1")
+_STRETCHED = re.compile(r"(\w)\1{2,}")
+_DISGUISED = re.compile(r"(?<!\S)\S*[^\W\d_]\S*")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff]")
+_WORDS_ONLY = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 
 
 class BlocklistError(ChinwagError):
@@ -38,15 +38,12 @@ class Blocklist:
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
-        self._entries = {tuple(_WORD.findall(_fold(entry))): entry for entry in entries}
-        self._unspaced = {"".join(words): self._entries[words] for words in self._entries if _is_unspaced(words)}
-        self._first_words: dict[str, set[int]] = {}
+        self._entries = {tuple(_words_of(_fold(entry))): entry for entry in entries}
+        self._lengths: dict[str, set[int]] = {}  # of the entries that begin with a word
         for words in self._entries:
-            self._first_words.setdefault(words[0], set()).add(len(words))
-        self._by_length: dict[int, list[str]] = {}
-        for words in self._entries:
-            self._by_length.setdefault(len("".join(words)), []).append("".join(words))
+            self._lengths.setdefault(words[0], set()).add(len(words))
         self._joined = {"".join(words): entry for words, entry in self._entries.items()}
+        self._unspaced = {word: entry for word, entry in self._joined.items() if _UNSPACED.search(word)}
 
     @classmethod
     def load(cls, path: Path) -> "Blocklist":
@@ -64,10 +61,10 @@ class Blocklist:
         entries = {number: line.strip() for number, line in enumerate(lines, 1)}
         entries = {number: entry for number, entry in entries.items() if entry and not entry.startswith("#")}
         for number, entry in entries.items():
-            if not _WORD.search(_fold(entry)):
+            if not _words_of(_fold(entry)):
                 raise BlocklistError(
-                    f"Line {number} of the blocklist {path} has no letter or digit: {entry!r}; write a word or a phrase, "
-                    "or `#` before a comment."
+                    f"Line {number} of the blocklist {path} has no letter or digit: {entry!r}; write a word or a "
+                    "phrase, or `#` before a comment."
                 )
         return cls(entries.values())
 
@@ -76,71 +73,67 @@ class Blocklist:
         if not self._entries:
             return None
         folded = _fold(text)
-        return self._in_words(_WORD.findall(folded)) or self._in_disguise(folded)
+        words = _words_of(folded)
+        return next(filter(None, self._everywhere(folded, words)), None)
 
-    def _in_words(self, words: list[str]) -> str | None:
+    def _everywhere(self, folded: str, words: list[str]) -> Iterator[str | None]:
+        """What is found in each of the ways to read a text, the likeliest first; most texts need only that."""
+        yield self._in_words(words)
+        if self._unspaced:  # of scripts that write no spaces: a whole word cannot be told
+            yield next((entry for word, entry in self._unspaced.items() if word in folded), None)
+        data = folded.encode("utf-8", "replace")
+        if _TRIPLE.search(data) or not folded.isascii():
+            yield self._in_words(_words_of(_STRETCHED.sub(r"\1", folded)))
+            yield self._in_words(_words_of(_STRETCHED.sub(r"\1\1", folded)))
+        if list(map(len, words)).count(1) > 2:
+            yield self._in_letters(words)
+        if "!" in folded.rstrip("!") or len(data.translate(None, _LEET_SIGNS)) < len(data):
+            for token in _DISGUISED.findall(folded):
+                yield self._in_leet(token.strip("!?.,;:\"'()*"))
+
+    def _in_words(self, words: Sequence[str]) -> str | None:
+        if self._lengths.keys().isdisjoint(words):
+            return None
         for position, word in enumerate(words):
-            for length in self._first_words.get(word, ()):
+            for length in self._lengths.get(word, ()):
                 entry = self._entries.get(tuple(words[position : position + length]))
                 if entry is not None:
                     return entry
         return None
 
-    def _in_disguise(self, folded: str) -> str | None:
-        if _STRETCHED.search(folded):
-            for kept in (r"\1", r"\1\1"):
-                found = self._in_words(_WORD.findall(_STRETCHED.sub(kept, folded)))
-                if found is not None:
-                    return found
-        if _DISGUISED.search(folded):
-            found = self._in_leet(folded)
-            if found is not None:
-                return found
-        for spelled in _SPELLED.findall(folded):
-            letters = "".join(filter(str.isalnum, spelled.translate(_LEET)))
-            found = next((entry for word, entry in self._joined.items() if len(word) > 2 and word in letters), None)
-            if found is not None:
-                return found
-        return next((entry for word, entry in self._unspaced.items() if word in folded), None)
+    def _in_letters(self, words: list[str]) -> str | None:
+        """An entry that is spelled letter by letter."""
+        spelled = "".join(word if len(word) == 1 else " " for word in words).translate(_LEET).split()
+        return next(
+            (self._joined[word] for word in self._joined if any(word in run for run in spelled if len(run) > 2)), None
+        )
 
-    def _in_leet(self, folded: str) -> str | None:
-        for plain in _undisguised(folded):
-            found = self._in_words(_WORD.findall(plain))
-            if found is not None:
-                return found
-        starred = (token for token in _DISGUISED.findall(folded) if "*" in token.strip("*"))
-        return next((entry for token in starred if (entry := self._behind_stars(token.strip("*"))) is not None), None)
-
-    def _behind_stars(self, token: str) -> str | None:
-        """The entry that a word such as `h*ck` stands for, a star a letter."""
-        letters = token.translate(_LEET)
-        for word in self._by_length.get(len(letters), ()):
-            if all(letter in ("*", own) for letter, own in zip(letters, word, strict=True)):
-                return self._joined[word]
-        return None
+    def _in_leet(self, token: str) -> str | None:
+        """An entry behind digits, signs or stars that stand for letters; `1` may be an i or an l."""
+        if token.isalpha():
+            return None
+        found = self._in_words(_words_of(token.translate(_LEET))) or self._in_words(
+            _words_of(token.translate(_LEET_WITH_L))
+        )
+        if found is None and 0 < token.count("*") * 2 <= len(token):
+            pattern = re.compile(re.escape(token.translate(_LEET)).replace(r"\*", r"\w"))
+            found = next((entry for word, entry in self._joined.items() if pattern.fullmatch(word)), None)
+        return found
 
 
 def _fold(text: str) -> str:
-    """Lower case without marks, and Latin letters for what looks like them."""
-    text = text.casefold()
+    """Lower case without marks, apostrophes and invisible characters; Latin letters for what looks like them."""
+    text = text.casefold().replace("'", "")
     if text.isascii():
         return text
-    decomposed = unicodedata.normalize("NFKD", text)
-    visible = "".join(c for c in decomposed if unicodedata.category(c) not in ("Mn", "Cf"))
-    return unicodedata.normalize("NFC", visible).casefold().translate(_LOOK_ALIKES)
+    visible = (
+        c for c in unicodedata.normalize("NFKD", text) if unicodedata.category(c) not in ("Mn", "Cf") and c != "’"
+    )
+    return unicodedata.normalize("NFC", "".join(visible)).casefold().translate(_LOOK_ALIKES)
 
 
-def _undisguised(folded: str) -> Iterator[str]:
-    """The text with digits and signs inside of words read as letters; `1` may be an i or an l."""
-
-    def read(match: re.Match[str], *, first: bool) -> str:
-        token = match[0].rstrip("!+|*").lstrip("!+|*")
-        return token.translate(_LEET if first else _LEET_L | {k: v for k, v in _LEET.items() if k not in _LEET_L})
-
-    yield _DISGUISED.sub(lambda match: read(match, first=True), folded)
-    yield _DISGUISED.sub(lambda match: read(match, first=False), folded)
-
-
-def _is_unspaced(words: tuple[str, ...]) -> bool:
-    """Whether an entry is of a script that writes no spaces: there, a whole word cannot be told."""
-    return bool(_UNSPACED.search(words[0]))
+def _words_of(folded: str) -> list[str]:
+    """The words of a folded text."""
+    if folded.isascii():  # by way of bytes, which CPython translates many times faster
+        return folded.encode().translate(_WORDS_ONLY).decode().split()
+    return "".join(c if c.isalnum() else " " for c in folded).split()

@@ -115,8 +115,8 @@ class Consent:
                 connection.execute("COMMIT")
         except (sqlite3.Error, OSError, ValueError) as error:
             raise ConsentError(
-                f"{self._path} says who opted out, and cannot be {'written' if write else 'read'} ({error}): close what "
-                "else uses it, see to its permissions, or put back a copy; nobody's messages are used until then."
+                f"{self._path} says who opted out, and cannot be {'written' if write else 'read'} ({error}): close "
+                "what else uses it, see to its permissions, or put back a copy; nobody's messages are used until then."
             ) from error
 
     def _check(self, connection: sqlite3.Connection) -> None:
@@ -124,6 +124,9 @@ class Consent:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         if application != _APPLICATION_ID:
             raise sqlite3.DatabaseError("it was not written by Chinwag")
+        (pages,), (size,) = (connection.execute(f"PRAGMA {it}").fetchone() for it in ("page_count", "page_size"))
+        if self._path.stat().st_size < pages * size:  # SQLite takes what is missing for zeros
+            raise sqlite3.DatabaseError("it is cut short")
         (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if verdict != "ok":
             raise sqlite3.DatabaseError(verdict)

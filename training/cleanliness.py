@@ -4,6 +4,8 @@
 an earlier one (MinHash with banding: Broder 1997; Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, ch. 3).
 """
 
+# ruff: noqa: RUF001 - typographic signs are among what people write
+
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -40,34 +42,36 @@ _COMMAND = re.compile(
     r"|(?:owo|uwu|rpg)\s(?:hunt|battle|h|b|daily|cash|sell|buy|zoo|inv|pray|curse|cf|slots|heal|adventure|chop|fish|work)\b"
 )
 _CUSTOM_EMOJI = re.compile(r"<a?:\w+:\d+>|:\w{2,32}:")
-_PUNCTUATED = re.compile(r"[^\w\s]{3}|:\w+:")
-_LONG_RUN = re.compile(r"\S{16}")
+_PLAIN = bytes(range(128, 256)) + b" \n0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_MIN_SIGNS = 8
+_MAX_LOOKED_AT = 2000  # characters of a message in which a flood is looked for
+_LONG_WORD, _LONG_BLOB = 16, 32
 _CODE_LINE = re.compile(
     r"\s*(?:.*[;{}]\s*$|.*\)\s*(?:=>|->|:)\s*$|at\s[\w.$<>]+\(|File\s\"|Traceback\s\(|(?:\w+\.)*\w*(?:Error|Exception):|#include|"
     r"(?:import|from|def|class|return|public|private|static|const|let|var|function|if|for|while)\s.*[=({:;]|</?\w+[^>]*>\s*$|"
     r"\[?\d{4}-\d\d-\d\d[T\s]\d\d:\d\d|\[?\d\d:\d\d:\d\d|\[?(?:INFO|DEBUG|WARN(?:ING)?|ERROR|FATAL|TRACE)\b|[$#>]\s\w+\s-|[\w.\[\]]+\s*=\s*\S+\s*$)"
 )
 _BLOB = re.compile(
-    r"(?<![\w/])(?:[0-9a-fA-F]{32,}|(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z0-9+/]{44,}={0,2})(?![\w/])"
+    r"(?<![\w/+])(?:[0-9a-fA-F]{32,}|(?=[A-Za-z+/]*\d)(?=[a-z\d+/]*[A-Z])(?=[A-Z\d+/]*[a-z])[A-Za-z0-9+/]{44,}={0,2})(?![\w/])"
 )
 _REPEATED = re.compile(r"(\S{1,6}?)\1{15,512}")
 _COMBINING = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u20d0-\u20ff]{3,}")
 _MASHED = re.compile(
-    r"[bcdfghjklmnpqrstvwxz]{7}|[asdfghjkl]{8}|(?:[asdfjkl]{3}[a-z]?){3}"
-    r"|asdf|sdfg|dfgh|fghj|ghjk|hjkl|qwer(?!ty)|zxcv|xcvb|lkjh|poiu"
+    r"[bcdfghjklmnpqrstvwxz]{7}|[asdfghjkl]{8}|(?:[asdfjkl]{3}[a-z]?){3}|asdf|sdfg|dfgh|fghj|ghjk|hjkl|lkjh|qwer|zxcv|xcvb"
 )
+_ROW_WORDS = frozenset({"qwerty", "alfalfa", "falafals", "salsas", "flasks"})
 _STRETCHED = re.compile(r"(\w)\1+")
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
-def reason(text: str, languages: Sequence[str] = (), blocklist: Blocklist | None = None) -> str | None:
+def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence[str] = ()) -> str | None:
     """Say why a message is not to be learned, or None if it is.
 
     Args:
         text: one message, raw or clean.
-        languages: the codes (ISO 639-1) of the languages that are learned; without any, all are.
         blocklist: words and phrases that are not learned.
+        languages: the codes (ISO 639-1) of the languages that are learned; without any, all are.
 
     Returns:
         "command", "code", "symbols", "noise", "blocked" or "language".
@@ -75,13 +79,15 @@ def reason(text: str, languages: Sequence[str] = (), blocklist: Blocklist | None
     Raises:
         ValueError: a language code that the identifier does not know.
     """
+    words = text.split()
+    longest = max(map(len, words), default=0)
     if _COMMAND.match(text):
         return "command"
-    if _is_code(text):
+    if _is_code(text, longest):
         return "code"
-    if (not text.isascii() or _PUNCTUATED.search(text)) and _is_wall(text):
+    if _has_signs(text) and _is_wall(text):
         return "symbols"
-    if _is_noise(text):
+    if _is_noise(text, words, longest):
         return "noise"
     if blocklist is not None and blocklist.finds(text):
         return "blocked"
@@ -132,14 +138,20 @@ class NearCopies:
         return found
 
 
-def _is_code(text: str) -> bool:
+def _is_code(text: str, longest_word: int) -> bool:
+    """Whether a message is a block of code, mostly lines of code or of a log, or has a long run of hex or base64."""
     if "```" in text:
         return True
     if "\n" in text:
         lines = [line for line in text.split("\n") if line.strip()]
         if len(lines) >= 4 and sum(map(bool, map(_CODE_LINE.match, lines))) * 2 > len(lines):
             return True
-    return bool(_LONG_RUN.search(text) and _BLOB.search(text))
+    return longest_word >= _LONG_BLOB and bool(_BLOB.search(text))
+
+
+def _has_signs(text: str) -> bool:
+    """Whether there may be a wall of signs; bytes, because CPython translates them many times faster than `str`."""
+    return not text.isascii() or len(text.encode().translate(None, _PLAIN)) >= _MIN_SIGNS
 
 
 def _is_wall(text: str) -> bool:
@@ -147,35 +159,43 @@ def _is_wall(text: str) -> bool:
     text = _CUSTOM_EMOJI.sub("\u2b50", text)
     letters = sum(map(str.isalnum, text))
     signs = sum(not (c.isalnum() or c.isspace() or unicodedata.category(c) in _PART_OF_A_SIGN) for c in text)
-    return signs >= 8 and signs > 2 * letters
+    return signs >= _MIN_SIGNS and signs > 2 * letters
 
 
 _PART_OF_A_SIGN = frozenset({"Mn", "Mc", "Me", "Cf", "Sk"})  # accents, vowel signs, joiners, skin tones
 
 
-def _is_noise(text: str) -> bool:
+def _is_noise(text: str, words: list[str], longest_word: int) -> bool:
     """Whether a message is a flood of a few characters, a mashed keyboard, or letters under heaps of marks."""
     if not text.isascii() and len(_COMBINING.findall(text)) > 1:
         return True
-    if len(text) > 30 and _is_flood(text.split()):
+    if len(words) >= 16 and len(set(words)) * 8 <= len(words):
         return True
-    long_run = _LONG_RUN.search(text)
-    repeated = long_run and _REPEATED.search(text, long_run.start())
-    return bool(repeated and len(repeated[0]) * 2 > len(text)) or _is_mashed(text)
+    if longest_word >= _LONG_WORD:
+        repeated = _REPEATED.search(text[:_MAX_LOOKED_AT])
+        if repeated and len(repeated[0]) * 2 > min(len(text), _MAX_LOOKED_AT):
+            return True
+    lowered = text.lower()
+    return _is_mashed(lowered, lowered.split())
 
 
-def _is_flood(words: list[str]) -> bool:
-    """Whether the same few words are said over and over."""
-    return len(words) >= 16 and len(set(words)) * 8 <= len(words)
-
-
-def _is_mashed(text: str) -> bool:
+def _is_mashed(text: str, words: list[str]) -> bool:
     """Whether most of a message is words that no tongue can say, or that lie side by side on the keyboard."""
-    if not _MASHED.search(text):
+    shortest = 4 if _has_key_row(text) else 7
+    words = [word for word in words if len(word) >= shortest]
+    if sum(map(len, words)) * 2 <= len(text):
         return False
-    words = text.lower().split()
-    mashed = (word for word in words if len(set(word)) > 3 and _MASHED.search(_STRETCHED.sub(r"\1", word)))
-    return sum(map(len, mashed)) * 2 > sum(map(len, words))
+    return sum(len(word) for word in words if _is_mashed_word(word)) * 2 > len(text)
+
+
+def _has_key_row(text: str) -> bool:
+    return "sdf" in text or "jkl" in text or "fgh" in text or "hjk" in text or "qwer" in text or "zxc" in text
+
+
+def _is_mashed_word(word: str) -> bool:
+    if len(word) < 4 or not _MASHED.search(word):
+        return False
+    return len(set(word)) > 3 and word not in _ROW_WORDS and bool(_MASHED.search(_STRETCHED.sub(r"\1", word)))
 
 
 def _is_in(text: str, languages: Sequence[str]) -> bool:

@@ -1,9 +1,12 @@
 """How people are reached: links, invites, e-mail addresses, telephone numbers, mentions, names of accounts."""
 
+# ruff: noqa: RUF001 - the signs that people write
+
 import re
+from itertools import pairwise
 
 from training.redaction_rule import PARTS, Match, Rule, rule
-from training.telephone import CANDIDATE, is_phone_number
+from training.telephone import CANDIDATE, FULL_NUMBER, is_phone_number
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
@@ -12,7 +15,7 @@ def _is_no_count(match: Match) -> bool:
     """Whether digits that are spelled out are more than counting, or than "oh oh oh"."""
     words = re.findall(r"[a-z]+", match["out"].lower().replace("oh", "zero"))
     places = [_NUMBERS.index(word) for word in words if word in _NUMBERS]
-    steps = {later - earlier for earlier, later in zip(places, places[1:], strict=False)}
+    steps = {later - earlier for earlier, later in pairwise(places)}
     return len(set(places)) > 2 and not steps <= {1} and not steps <= {-1}
 
 
@@ -23,7 +26,8 @@ PARTS |= {
         zelle|epic(?:\sgames)?|riot|origin|uplay|battle\.?\s?(?:net|tag)|bnet|roblox|minecraft|nintendo|aim|msn|icq|ao3|
         wattpad|strava|last\.?fm|lichess|chess\.com)\b""",
     "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile)\b)?",
-    "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$|(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
+    "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$
+        |(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
     "at": r"(?:\s?[(\[{<*]\s?(?:at|@|a)\s?[)\]}>*]\s?|\s?@\s?|[\s_]+at[\s_]+)",
     "at_sign": r"(?:\s?[(\[{<*]\s?(?:at|@)\s?[)\]}>*]\s?|\s?@\s?)",
     "dot": r"(?:\s?[(\[{<*]\s?(?:dot|\.|d|punkt)\s?[)\]}>*]\s?|[\s_]+(?:dot|punkt)[\s_]+)",
@@ -32,20 +36,20 @@ PARTS |= {
 }
 _MAIL_SERVICES = "gmail hotmail ymail yahoo outlook aol protonmail proton icloud gmx fastmail"
 _SERVICES = """insta instagram ig snap snapchat sc tik tiktok twitter twitch steam psn xbox gamer gamertag discord
-    telegram tg kik skype whats whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
+    telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
     mastodon bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash cashapp paypal zelle epic
-    riot origin uplay battle battlenet battletag bnet roblox minecraft nintendo aim msn icq ao3 wattpad strava last
-    lastfm lichess chess"""
+    riot origin uplay battle battlenet battletag bnet roblox minecraft nintendo aim msn icq ao3 wattpad strava
+    lastfm fm lichess chess"""
 
 LINKS: tuple[Rule, ...] = (
     rule(
         "mention",
-        r"""<(?:@[!&]?\w{2,32}(?:\|[^<>\n]{0,100})?|\#\w{2,32}(?:\|[^<>\n]{0,100})?|/[^<>:\n]{1,100}:\d+|id:\w+)>""",
+        r"<(?:(?:@[!&]?|\#)\w{2,32}(?:\|[^<>\n]{0,100})?|/[^<>:\n]{1,100}:\d+|id:\w+)>",
         signs="<",
     ),
     rule(
         "invite",
-        r"""<?(?:https?://)?(?:www\.)?(?:discord\s*\.\s*gg|dsc\.gg|discord(?:app)?\s*\.\s*com\s*/\s*invite|
+        r"""<?(?:https?://)?(?:www\.)?(?:discord\s*[(\[]?(?:\.|dot)[)\]]?\s*gg|dsc\.gg|discord(?:app)?\s*\.\s*com\s*/\s*invite|
             discord\.me|invite\.gg|t\.me|telegram\.(?:me|dog)|chat\.whatsapp\.com|wa\.me|join\.slack\.com|
             signal\.(?:group|me)|guilded\.gg)\s*/\s*\#?[\w+/?=&%.-]+>?""",
         signs="/",
@@ -66,12 +70,13 @@ LINKS: tuple[Rule, ...] = (
         "link",
         r"""\bwww\.\S+|(?<![\w@.-])[a-z0-9-]{2,63}\.(?:tumblr|wordpress|blogspot|deviantart|bandcamp|neocities|substack|
             github|gitlab|itch|carrd|newgrounds)\.(?:com|io|org|co)\b""",
-        words="www tumblr wordpress blogspot deviantart bandcamp neocities substack github gitlab itch carrd newgrounds",
+        words="""www tumblr wordpress blogspot deviantart bandcamp neocities substack gitlab github itch carrd
+            newgrounds""",
     ),
     rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
     rule(
         "email",
-        r"""(?<![\w.+-])[\w.+%&'*-]{1,64}\s?@\s?(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b
+        r"""(?:(?<![\w.+-])[\w.+%&'*-]{1,64}|"[^"@\n]{1,64}")\s?@\s?(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b
             |(?<![\w.+-])[\w.+-]{3,64}@[a-z][\w-]{2,63}\b""",
         signs="@",
     ),
@@ -107,12 +112,13 @@ LINKS: tuple[Rule, ...] = (
 """To be tried first: what they find has parts that look like other details."""
 
 ACCOUNTS: tuple[Rule, ...] = (
+    rule("phone", FULL_NUMBER, digits=10),
     rule("phone", CANDIDATE, is_phone_number, digits=6),
     rule(
         "phone",
         r"\b(?:{{digit_word}}[\s,.-]+){6,40}(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)\b",
         _is_no_count,
-        words="zero one two three four five six seven eight nine",
+        words="zero three four five six seven eight nine",
     ),
     rule("handle", r"(?<!\w)@(?!(?:everyone|here)\b)\w[\w.-]*(?:[:@][\w.-]+\.\w+)?", signs="@"),
     rule("handle", r"(?<!\w)[\w.-]{2,32}\#\d{4,5}\b", signs="#", digits=4),
@@ -125,7 +131,7 @@ ACCOUNTS: tuple[Rule, ...] = (
     rule(
         "handle",
         r"""\b{{service}}{{name_of}}(?:\s*[:=@]+\s*|\s*-+>?\s+
-            |\s+(?:is\s+|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}(?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
+            |\??\s+(?:is\s+|me\s+(?:at\s+|on\s+)?|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}(?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
         words=_SERVICES,
     ),
     rule(
@@ -154,10 +160,10 @@ ACCOUNTS: tuple[Rule, ...] = (
     ),
     rule(
         "handle",
-        r"""\b(?:user\s?name|user(?:\s?id)?(?!['’])|gamer\s?tag|login|ign|in[- ]game\sname|friend\scode|handle|screen\s?name
+        r"""\b(?:user\s?name|user(?:\s?id)?(?!['’])|gamer\s?tag|login|ign|friend\scode|handle|screen\s?name
             |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}){{end}}""",
-        words="username user userid gamer gamertag login ign game id friend handle screen screenname",
+        words="username user userid gamer gamertag login ign id code handle screen screenname",
     ),
-    rule("path", r"""(?:[a-z]:)?[/\\]+(?:home|users)[/\\]+[^\s"'<>|:]+""", signs="/\\"),
+    rule("path", r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}[^\s"'<>|:]+""", signs="/\\"),
 )
 """To be tried last: what is left of digits and names."""

@@ -1,5 +1,7 @@
 """What lets one in or pays: keys, tokens, passwords, codes, wallets, cards and bank accounts."""
 
+# ruff: noqa: RUF001 - the signs that people write
+
 import re
 from itertools import pairwise
 
@@ -32,7 +34,7 @@ def _is_random(match: Match) -> bool:
 
 PARTS |= {
     "clause": r"""(?:"[^"\n]{1,80}"|'[^'\n]{1,80}'|`[^`\n]{1,80}`
-        |[^\s]{2,200}(?:[ ](?![-–(&|])[^\s,.!?;]{1,40}){0,4})""",
+        |\S{1,199}[^\s,;](?:[ ](?![-–(&|])[^\s,.!?;]{1,40}){0,4})""",
     "for_what": r"(?:\s(?:for|to|of|on)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?",
 }
 _PASSWORDS = """password passwords passcode passphrase passwd pass pwd pw pin psk fi wifi kennwort passwort clave
@@ -73,6 +75,12 @@ CREDENTIALS: tuple[Rule, ...] = (
         digits=10,
     ),
     rule(
+        "iban",
+        r"\b[A-Z]{2}\d{2}(?:[ ]?[A-Z]{4})?(?:[ ]?(?=[A-Z]{0,3}\d)[A-Z0-9]{4}){2,7}[ ]?(?-i:[A-Z0-9]{0,2}[A-Z])\b",
+        _passes_mod_97,
+        digits=10,
+    ),
+    rule(
         "card",
         r"""(?<![\d.])[2-6]\d{3}(?:(?P<sep>[ -]?)\d{4}(?P=sep)\d{4}(?P=sep)\d{4}|[ -]?\d{6}[ -]?\d{4,5}
             |(?:[ -]?\d){9,15})(?!\d)""",
@@ -90,7 +98,8 @@ CREDENTIALS: tuple[Rule, ...] = (
     rule("token", r"(?<![\w+/=-])[\w+/=-]{20,}", _is_random, run=20),
     rule(
         "token",
-        r"\b(?:(?=[A-Z-]*\d)(?-i:(?:[A-Z0-9]{4,6}-){2,7}[A-Z0-9]{4,6})|(?=[a-f-]*\d)(?:[0-9a-f]{4,8}-){2,7}[0-9a-f]{4,12})\b",
+        r"""\b(?:(?=[A-Z-]*\d)(?-i:(?:[A-Z0-9]{4,6}-){2,7}[A-Z0-9]{4,6})
+            |(?=[a-f-]*\d)(?:[0-9a-f]{4,8}-){2,7}[0-9a-f]{4,12})\b""",
         digits=2,
         run=14,
     ),
@@ -98,28 +107,36 @@ CREDENTIALS: tuple[Rule, ...] = (
         "code",
         r"""\b(?:cvv2?|cvc|security\scode|(?:card\s)?exp(?:iry|ires)?(?:\sdate)?|(?:2fa|verification|one.time|otp|backup|
             login|auth|sms|access|gate|door|alarm|garage|lock|entry|locker|safe|building)\s(?:code|pin|combo)|otp
-            |(?:code|combo|combination|pin)\s(?:to|for|of)\s[\w' ]{1,25}?(?=\s?[:=]|\sis\s)|pin(?:\s(?:code|number|no))?)(?:{{is}}|\s+)
+            |(?:code|combo|combination|pin)\s(?:to|for|of)\s[\w' ]{1,25}?(?=\s?[:=]|\sis\s)|pin(?:\s(?:code|number|no))?)
+            (?:{{is}}|\s+)
             (?P<out>\#?\d[\d /-]{1,9}\d)""",
         words="cvv cvv2 cvc code exp expiry expires otp pin combo combination",
         digits=3,
     ),
     rule(
+        "code",
+        r"\bcode{{is}}(?P<out>(?-i:(?=[A-Z-]*\d)(?=[\d-]*[A-Z])[A-Z0-9-]{5,}))",
+        words="code",
+        digits=1,
+    ),
+    rule(
         "password",
         r"""\b(?:\w{0,10}pass\s?(?:word|code|wd|wort|phrase)s?|(?<!movie\s)(?<!league\s)(?<!season\s)(?<!bus\s)pass|pwd?|pw|
             pin(?:\s?(?:code|number))?|psk|kennwort|wi-?fi\s(?:key|code)|contraseña|clave|mot\sde\spasse|senha|parola|
-            has[lł]o){{for_what}}{{is}}(?P<out>{{value}}{{clause}})""",
+            has[lł]o){{for_what}}{{is}}
+            (?P<out>{{value}}(?!-?\d{1,3}\.\d{3}){{clause}})""",
         words=_PASSWORDS,
     ),
     rule(
         "password",
-        r"\b(?:password|passcode|pwd?|pw|login|creds?|credentials?)\s+(?P<out>(?=\S*\d)\S{4,})",
+        r"\b(?:password|passcode|pwd?|pw|login|creds?|credentials?)\s+(?P<out>(?=\S{0,99}\d)\S{4,})",
         words="password passcode pwd pw login cred creds credentials",
         digits=1,
     ),
     rule(
         "password",
         r"\b(?:use|enter|type)\s+(?:the\s)?(?:password|passcode|code|pin)\s+(?P<out>{{value}}\S+)",
-        words="use enter type",
+        words="password passcode code pin",
     ),
     rule(
         "wallet",
@@ -131,7 +148,7 @@ CREDENTIALS: tuple[Rule, ...] = (
         "token",
         r"""\b(?:key|secret|token|bearer|basic|otp|session|cookie|(?:recovery|backup)\scodes?)\w{0,3}{{for_what}}
             (?:{{is}}|\s+(?=[\w-]*\d[\w-]{5}|[\w-]{5,}\d)){{value}}
-            (?P<out>(?=\S*\d)\S{6,}(?:\s(?![-–(&|])(?=\S*\d)[^\s,.!?;]{1,40}){0,23})""",
+            (?P<out>(?=\S{0,99}\d)\S{6,}(?:\s(?![-–(&|])(?=\S{0,40}\d)[^\s,.!?;]{1,40}){0,23})""",
         words="key keys secret token tokens bearer basic otp session sessionid cookie recovery backup",
         digits=1,
     ),

@@ -11,13 +11,13 @@ from collections import Counter
 from training.contacts import ACCOUNTS, LINKS
 from training.credentials import CREDENTIALS
 from training.identity import IDENTITY
-from training.redaction_rule import Glance, Rule
+from training.redaction_rule import Glance, Rule, is_suspicious
 
 MAX_CHARACTERS = 20_000
 """A longer text is no chat message: all of it is taken out. It bounds the time that one message can take."""
 
 _RULES = (*LINKS, *CREDENTIALS, *IDENTITY, *ACCOUNTS)
-_TELLING_WORDS = frozenset().union(*(rule.words for rule in _RULES if rule.is_told_by_words))
+_TELLING_WORDS = frozenset(word for rule in _RULES if rule.is_told_by_words for word in rule.words)
 _MAX_PASSES = 8
 _SPACES = re.compile(r"[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -39,6 +39,8 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     if len(text) > MAX_CHARACTERS:
         return "", Counter(overlong=1)
     plain = text if text.isascii() and text.isprintable() and "<" not in text else _readable(text)
+    if not is_suspicious(plain, _TELLING_WORDS):
+        return text, counts
     for _ in range(_MAX_PASSES):  # what is taken out can bring its neighbours together to something new
         before, plain = plain, _one_pass(plain, counts)
         if plain == before:
@@ -48,8 +50,6 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 
 def _one_pass(text: str, counts: Counter[str]) -> str:
     glance = Glance(text)
-    if not glance.is_suspicious(_TELLING_WORDS):
-        return text
     found = counts.total()
     for rule in _RULES:
         if glance.allows(rule):

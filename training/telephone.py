@@ -4,6 +4,8 @@ A number that is written out in full shows it by its form. Where digits alone co
 the numbering plans of a few countries (`phonenumbers`, Google's libphonenumber) decide.
 """
 
+# ruff: noqa: RUF001 - the signs that people write
+
 import re
 
 import phonenumbers
@@ -15,11 +17,18 @@ CANDIDATE = r"""
 """
 """A run of digits as people write numbers; `is_phone_number` tells which are meant for a telephone."""
 
+FULL_NUMBER = r"""
+    (?<![\w.+])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)
+    (?:(?:\+?1[\s.-])?\(?[2-9]\d\d\)?[\s.-]{1,2}\d{3}[\s.-]\d{4}|0\d{4}[\s-]?\d{6})(?!\d)
+"""
+"""Numbers of North America and Britain as they are mostly written; nothing else looks like them."""
+
 _REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "AU", "MX")
 _LOOK_BACK = 40  # characters before a number in which its purpose is told
 _PURPOSE = re.compile(
     r"\b(?:call|text|txt|phone|cell|mobile|mob|tel|telephone|telefon|handy|whats\s?app|sms|ring|dial|fax|fone|celular|"
-    r"reach|num(?:ber|éro|ero)?|nummer|numer|#|contact|hmu|hit me up|message|msg|signal|viber|digits|landline|extension)\b",
+    r"reach|num(?:ber|éro|ero)?|nummer|numer|#|contact|hmu|hit me up|message|msg|signal|viber|digits|landline|"
+    r"extension)\b",
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(

@@ -1,0 +1,151 @@
+"""Who opted out: never lost, never silently nobody."""
+
+# ruff: noqa: RUF001 - full-width letters are part of a test
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.consent import FILE_NAME, Consent, ConsentError, consent_key
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "models" / FILE_NAME
+
+
+def test_a_missing_file_means_nobody_and_reading_makes_none(path: Path) -> None:
+    assert Consent.open(path).excluded() == frozenset()
+    assert not path.exists()
+
+
+def test_requests_are_kept_under_one_key_for_each_account(path: Path) -> None:
+    consent = Consent.open(path)
+    consent.opt_out("Ann Lee ")
+    consent.opt_out("ANN LEE")
+    consent.forget("42")
+    assert Consent.open(path).excluded() == {"ann lee", "42"}
+    assert Consent.open(path).forgotten().keys() == {"42"}
+    assert consent_key(" ＡＮＮ lee") == "ann lee"
+
+
+def test_opting_in_takes_either_request_back(path: Path) -> None:
+    consent = Consent.open(path)
+    consent.opt_out("1")
+    consent.forget("2")
+    for account in ("1", "2", "3"):
+        consent.opt_in(account)
+    assert consent.excluded() == frozenset()
+
+
+def test_who_asked_to_be_forgotten_is_not_merely_opted_out_afterwards(path: Path) -> None:
+    consent = Consent.open(path)
+    consent.opt_out("1")
+    consent.forget("1")
+    consent.opt_out("1")
+    assert consent.forgotten().keys() == {"1"}
+
+
+def test_an_account_without_a_name_is_refused(path: Path) -> None:
+    with pytest.raises(ConsentError, match="empty"):
+        Consent.open(path).opt_out("  ")
+
+
+@pytest.mark.parametrize("content", [b"", b"nobody", b"SQLite format 3\0" + bytes(4080)])
+def test_a_file_that_says_nothing_is_an_error_not_nobody(path: Path, content: bytes) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(ConsentError, match=r"consent\.sqlite says who opted out, and cannot be read"):
+        Consent.open(path)
+    with pytest.raises(ConsentError, match="cannot be written"):
+        Consent(path).opt_out("1")
+    assert path.read_bytes() == content
+
+
+def test_another_database_is_an_error(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE request (id, kind, at)")
+    connection.close()
+    with pytest.raises(ConsentError, match="not written by Chinwag"):
+        Consent.open(path)
+
+
+@pytest.mark.parametrize("part", [0.01, 0.2, 0.5, 0.51, 0.75, 0.98, 0.999])
+def test_a_file_that_is_cut_short_is_an_error(path: Path, part: float) -> None:
+    Consent.open(path).opt_out("1")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: int(part * len(whole))])
+    with pytest.raises(ConsentError):
+        Consent.open(path)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.binary(max_size=300))
+def test_garbage_is_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
+    path = tmp_path_factory.mktemp("garbage") / FILE_NAME
+    path.write_bytes(content)
+    with pytest.raises(ConsentError):
+        Consent.open(path)
+
+
+def test_a_file_that_another_process_holds_is_an_error_after_the_timeout(path: Path) -> None:
+    Consent.open(path).opt_out("1")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with pytest.raises(ConsentError, match="locked"):
+            Consent.open(path, timeout=0.05)
+    finally:
+        other.close()
+    assert Consent.open(path).excluded() == {"1"}
+
+
+def test_a_folder_in_its_place_is_an_error(path: Path) -> None:
+    path.mkdir(parents=True)
+    with pytest.raises(ConsentError):
+        Consent.open(path)
+
+
+def _opt_out_many(path: Path, name: str) -> None:
+    for number in range(10):
+        Consent.open(path, timeout=60).opt_out(f"{name}-{number}")
+
+
+def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_opt_out_many, args=(path, f"p{number}")) for number in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert Consent.open(path).excluded() == {f"p{number}-{turn}" for number in range(3) for turn in range(10)}
+    assert [file.name for file in path.parent.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
+def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from model.consent import Consent\n"
+        "for number in range(100000):\n"
+        "    Consent.open(Path(sys.argv[1])).opt_out(str(number)); print(number, flush=True)"
+    )
+    root = Path(__file__).parents[2]
+    for acknowledged in (1, 7, 20):
+        path.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [sys.executable, "-c", script, str(path)], cwd=root, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            for _ in range(acknowledged):
+                process.stdout.readline()
+            os.kill(process.pid, signal.SIGKILL)
+        assert Consent.open(path).excluded() >= {str(number) for number in range(acknowledged)}
