@@ -70,6 +70,7 @@ _JSON = {
     "messenger": _MESSENGER,
 }
 _TEXT = {
+    "matrix_text": "Fri, Jan 5, 2024, 21:10:00 - Ann: hello\nFri, Jan 5, 2024, 21:11:00 - Bob: hi\n",
     "irc znc": "[21:07:03] <ann> hello\n[21:08:03] * bob waves\n[21:09:03] *** Quits: bob (~b@h) (bye)\n",
     "irc irssi": "--- Log opened Fri Jan 05 21:05:40 2024\n21:07 < ann> hello\n21:08 <@bob> hi\n",
     "irc weechat": "2024-01-05 21:07:03\tann\thello\n2024-01-05 21:08:03\t@bob\thi\n",
