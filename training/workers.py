@@ -1,6 +1,9 @@
 """Work spread over processes, its results in order."""
 
 import multiprocessing
+import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -28,7 +31,7 @@ class Workers:
         # Spawned, not forked: the same on all systems, and safe beside threads.
         self._count = count
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_ignore_interrupts) if count else None
+        self._pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin) if count else None
 
     def __enter__(self) -> "Workers":
         return self
@@ -66,8 +69,13 @@ class Workers:
                 future.cancel()
 
 
-def _ignore_interrupts() -> None:
-    """Ctrl-C is for the process that gave the work."""
-    import signal
-
+def _begin() -> None:
+    """Leave Ctrl-C to the process that gives the work, and end when that one is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    os._exit(1)
