@@ -171,9 +171,9 @@ class Archive:
         self.path = folder / FILE_NAME
         try:
             self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise
+        except sqlite3.OperationalError as error:
+            raise self._failure(error) from error
+        except sqlite3.DatabaseError:
             self.delete()
             self._connect()
 
@@ -184,10 +184,8 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise ExportError(f"{self.path} cannot be written ({error}): make room on that disk.") from error
         if isinstance(error, sqlite3.DatabaseError):
-            raise ExportError(f"{self.path} is damaged ({error}): delete it and run again.") from error
+            raise self._failure(error) from error
 
     def __len__(self) -> int:
         """The number of different messages; known after `settle`."""
@@ -286,6 +284,11 @@ class Archive:
         """The last messages of the same channel before a place, in order."""
         rows = self._database.execute(_BEFORE.format(unless=_UNLESS_DUPLICATE), (*place, count))
         return [_message(row) for row in rows][::-1]
+
+    def _failure(self, error: sqlite3.DatabaseError) -> ExportError:
+        if isinstance(error, sqlite3.OperationalError):
+            return ExportError(f"{self.path} cannot be written ({error}): make room on that disk.")
+        return ExportError(f"{self.path} is damaged ({error}): delete it and run again.")
 
     def _connect(self) -> None:
         self._database = sqlite3.connect(self.path, isolation_level=None)

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from model import ChinwagError
@@ -12,15 +12,19 @@ LOCK = ".lock"
 
 
 class LockedError(ChinwagError):
-    """Another process is at work in the folder."""
+    """The folder cannot be had: another process is at work in it, or it cannot be written."""
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder. The lock is SQLite's: it ends with this process, however that ends."""
-    with closing(sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)) as lock:
+    path = folder / LOCK
+    with ExitStack() as stack:
         try:
+            lock = stack.enter_context(closing(sqlite3.connect(path, timeout=0, isolation_level=None)))
             lock.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise LockedError(f"Another process is at work in {folder}: wait for it, or end it.") from error
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise LockedError(f"Another process is at work in {folder}: wait for it, or end it.") from error
+            raise LockedError(f"{path} cannot be written ({error}): delete it, or choose another folder.") from error
         yield
