@@ -273,6 +273,12 @@ def test_a_full_disk_is_one_plain_sentence(tmp_path: Path) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
 
+def test_an_archive_that_cannot_be_opened_is_one_plain_sentence(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    with pytest.raises(ExportError, match=r"messages\.sqlite cannot be written"):
+        Archive(tmp_path)
+
+
 def small_disk(folder: Path) -> Archive:
     archive = Archive(folder)
     archive._database.execute("PRAGMA max_page_count = 12")  # then SQLite says what it says of a disk that is full
