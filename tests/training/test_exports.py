@@ -434,3 +434,9 @@ def test_an_export_can_be_sent_to_another_process(tmp_path: Path) -> None:
     copy: Export = pickle.loads(pickle.dumps(export))
     assert copy == export
     assert [message.id for message in copy.messages(copy.open(ReadNotes()))] == ["1"]
+
+
+def test_a_column_that_chinwag_does_not_know_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "a", line("1"))
+    with pytest.raises(ExportError, match=r"There is no column autor: Chinwag knows author, content,"):
+        find_exports([path], ReadNotes(), columns={"autor": "nick"})

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from training.exports.columns import OUR_NAMES
 from training.exports.file import ExportFile, Part, ReadNotes, shown
 from training.exports.message import GONE, Channel, ExportError, Message
 from training.exports.search import Search
@@ -18,6 +19,7 @@ from training.exports.search import Search
 __all__ = ["GONE", "Channel", "Export", "ExportError", "Message", "Part", "ReadNotes", "find_exports", "read_exports"]
 
 _UNKNOWN = "are in no known format"
+_BROKEN = "cannot be unpacked"
 
 
 class Format(Protocol):
@@ -95,8 +97,10 @@ def find_exports(paths: Iterable[Path], notes: ReadNotes, *, columns: Mapping[st
         columns: for tables: our names (`author`, `content`, ...) to the file's.
 
     Raises:
-        ExportError: a path is missing, unreadable or no export.
+        ExportError: a path is missing, unreadable or no export, or there is no such column.
     """
+    if unknown := sorted((columns or {}).keys() - set(OUR_NAMES)):
+        raise ExportError(f"There is no column {shown(', '.join(unknown))}: Chinwag knows {', '.join(OUR_NAMES)}.")
     search = Search(notes, columns or {})
     found = [export for path in paths for export in _find(path, search)]
     notes.files += len(found)
@@ -117,11 +121,11 @@ def _find(path: Path, search: Search) -> list[Export]:
     loose: list[Export] = []
     repeated = search.repeated
     for file in search.files(path):
-        format_ = next((name for name, format_ in formats().items() if format_.recognises(file)), None)
+        format_ = _recognise(file)
         if is_named := file.path == path and file.member is None:
             _check_named(file, format_)
         if format_ is None:
-            search.leave_out(file.member or file.path.name, _UNKNOWN)
+            search.leave_out(file.member or file.path.name, _UNKNOWN if file.head or not file.damage else _BROKEN)
             continue
         export = Export(file.path, file.member, format_, file.size, is_named, file.columns)
         (loose if _is_last_resort(formats()[format_]) else found).append(export)
@@ -132,6 +136,11 @@ def _find(path: Path, search: Search) -> list[Export]:
         search.leave_out(export.member or export.path.name, _UNKNOWN)
     search.tell(path)
     return found or loose
+
+
+def _recognise(file: ExportFile) -> str | None:
+    """The name of the format; None if it is none, or there is nothing in the file."""
+    return next((name for name, format_ in formats().items() if file.head and format_.recognises(file)), None)
 
 
 def _check_named(file: ExportFile, format_: str | None) -> None:

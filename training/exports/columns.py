@@ -29,6 +29,9 @@ COMMON_NAMES = {
 }
 """What the columns of messages are called elsewhere, the likeliest first; case, spaces and `_` do not matter."""
 
+OUR_NAMES = (*COMMON_NAMES, "source", "target")
+"""What a user can give columns for; the last two are those of pairs."""
+
 _REQUIRED = frozenset({"author", "content"})
 _SEPARATORS = re.compile(r"[\W_]+")
 _FALSE = frozenset({"", "0", "false", "no", "n", "f", "none", "null"})
