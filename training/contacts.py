@@ -20,12 +20,12 @@ def _is_no_count(match: Match) -> bool:
 
 
 PARTS |= {
-    "service": r"""(?:insta(?:gram)?|ig|snap(?:chat)?|sc|tik\s?tok|twitter|twitch|steam|psn|xbox(?:\slive)?|gamer\s?tag|
-        discord|telegram|tg|kik|skype|whats\s?app|facebook|fb|messenger|reddit|github|gitlab|linkedin|signal|wechat|qq|
+    "service": r"""(?:insta(?:gram)?|ig|snap(?:chat)?|sc|tik\s?tok|twitter|twitch|steam|psn|xbox(?:\slive)?|gt|
+        gamer\s?tag|discord|telegram|tg|kik|skype|whats\s?app|facebook|fb|messenger|reddit|github|gitlab|linkedin|signal|wechat|qq|
         vk|viber|mastodon|bluesky|bsky|tumblr|pinterest|youtube|yt|spotify|soundcloud|onlyfans|venmo|cash\s?app|paypal|
         zelle|epic(?:\sgames)?|riot|origin|uplay|battle\.?\s?(?:net|tag)|bnet|roblox|minecraft|nintendo|aim|msn|icq|ao3|
         wattpad|strava|last\.?fm|lichess|chess\.com)\b""",
-    "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile)\b)?",
+    "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile|channel|page)\b)?",
     "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$
         |(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
     "at": r"(?:\s?[(\[{<*]\s?(?:at|@|a)\s?[)\]}>*]\s?|\s?@\s?|[\s_]+at[\s_]+)",
@@ -35,7 +35,7 @@ PARTS |= {
     "mail_service": r"(?:gmail|hotmail|ymail|yahoo|outlook|aol|protonmail|proton|icloud|gmx|fastmail)",
 }
 _MAIL_SERVICES = "gmail hotmail ymail yahoo outlook aol protonmail proton icloud gmx fastmail"
-_SERVICES = """insta instagram ig snap snapchat sc tik tiktok twitter twitch steam psn xbox gamer gamertag discord
+_SERVICES = """insta instagram ig snap snapchat sc tik tiktok twitter twitch steam psn xbox gt gamer gamertag discord
     telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
     mastodon bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash cashapp paypal zelle epic
     riot origin uplay battle battlenet battletag bnet roblox minecraft nintendo aim msn icq ao3 wattpad strava
@@ -164,6 +164,7 @@ ACCOUNTS: tuple[Rule, ...] = (
             |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}){{end}}""",
         words="username user userid gamer gamertag login ign id code handle screen screenname",
     ),
+    rule("handle", r"(?<![\w/.])/?u/[\w-]{3,20}\b", signs="/"),
     rule("path", r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}[^\s"'<>|:]+""", signs="/\\"),
 )
 """To be tried last: what is left of digits and names."""

@@ -107,7 +107,8 @@ CREDENTIALS: tuple[Rule, ...] = (
         "code",
         r"""\b(?:cvv2?|cvc|security\scode|(?:card\s)?exp(?:iry|ires)?(?:\sdate)?|(?:2fa|verification|one.time|otp|backup|
             login|auth|sms|access|gate|door|alarm|garage|lock|entry|locker|safe|building)\s(?:code|pin|combo)|otp
-            |(?:code|combo|combination|pin)\s(?:to|for|of)\s[\w' ]{1,25}?(?=\s?[:=]|\sis\s)|pin(?:\s(?:code|number|no))?)
+            |(?:code|combo|combination|pin)
+            \s(?:to|for|of)\s[\w' ]{1,25}?(?=\s?[:=]|\sis\s)|pin(?:\s(?:code|number|no))?)
             (?:{{is}}|\s+)
             (?P<out>\#?\d[\d /-]{1,9}\d)""",
         words="cvv cvv2 cvc code exp expiry expires otp pin combo combination",
@@ -135,8 +136,8 @@ CREDENTIALS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"\b(?:use|enter|type)\s+(?:the\s)?(?:password|passcode|code|pin)\s+(?P<out>{{value}}\S+)",
-        words="password passcode code pin",
+        r"\b(?:use|enter|type)\s+(?:the\s)?(?:password|passcode|pass|pw|code|pin)\s+(?P<out>{{value}}\S+)",
+        words="password passcode pass pw code pin",
     ),
     rule(
         "wallet",

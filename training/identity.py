@@ -94,14 +94,15 @@ IDENTITY: tuple[Rule, ...] = (
         _is_identifier,
         words="""passport license licence plate plates id ssn social insurance ni nhs medicare medicaid tax taxpayer tin
             ein vin account acc acct routing sort cpf cnpj dni nie nino bsn pesel aadhaar pan member membership policy
-            order tracking booking confirmation student employee patient iban card serial reference visa swift bic imei""",
+            order
+            tracking booking confirmation student employee patient iban card serial reference visa swift bic imei""",
         digits=1,
     ),
     rule(
         "id number",
-        r"""\b(?:plates?|registration|reg)(?:\s(?:number|no))?(?:{{is}}|\s+)
-            (?P<out>(?=[a-z -]{0,5}\d)[a-z0-9]{1,4}[ -]?[a-z0-9]{2,5})\b""",
-        words="plate plates registration reg",
+        r"""\b(?:(?:number)?plates?|registration|reg)(?:\s(?:number|no))?(?:{{is}}|\s+)
+            (?P<out>{{value}}(?=[a-z -]{0,5}\d)[a-z0-9]{1,4}[ -]?[a-z0-9]{2,5})\b""",
+        words="plate plates numberplate registration reg",
         digits=1,
     ),
     rule(
@@ -157,7 +158,7 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "address",
-        r"\b{{name}}(?:\s[\w'’-]+){0,3}\s\d{1,4}\s?[a-z]?,\s*\d{5}\s+{{name}}|〒\s?\d{3}-?\d{4}[^\n]{0,60}",
+        r"\b{{name}}(?:\s[\w'’-]+){0,3}\s\d{1,4}\s?[a-z]?,\s*(?!(?:19|20)\d\d\b)\d{4,5}\s+{{name}}|〒\s?\d{3}-?\d{4}[^\n]{0,60}",
         digits=6,
     ),
     rule(
