@@ -152,6 +152,7 @@ SAMPLES: dict[str, dict[str, str]] = {
             }
         )
     },
+    "matrix_text": {"a.txt": lines(lambda n, who, text: f"Fri, Jan 5, 2024, 21:0{n}:03 - {who}: {text}")},
     "messenger": {
         "a.json": json.dumps(
             {
