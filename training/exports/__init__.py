@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Protocol
 
 from training.exports.columns import OUR_NAMES
-from training.exports.file import ExportFile, Part, ReadNotes, shown
+from training.exports.file import ExportFile, Part
 from training.exports.message import GONE, Channel, ExportError, Message
+from training.exports.notes import ReadNotes, shown
 from training.exports.search import Search
 
 __all__ = ["GONE", "Channel", "Export", "ExportError", "Message", "Part", "ReadNotes", "find_exports", "read_exports"]

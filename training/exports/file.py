@@ -9,13 +9,14 @@ import io
 import posixpath
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from training.exports.json_values import JsonError, JsonValue, json_values
 from training.exports.message import Channel
+from training.exports.notes import ReadNotes, shown
 from training.exports.packing import (
     BROKEN_PACKING,
     GZIP_MAGIC,
@@ -40,39 +41,7 @@ _BUFFER_BYTES = 1 << 16
 _SIBLING_BYTES = 1 << 26
 _CHANNEL_BYTES = 256
 _REASON_CHARACTERS = 120
-_NAME_CHARACTERS = 300
 _SHOWN_RECORDS = 5  # warnings a file, so that a ruined one does not fill the screen
-
-
-def shown(name: object) -> str:
-    """A name for people: nothing in it that a terminal obeys, and no longer than anybody reads."""
-    text = "".join(character if character.isprintable() else "\ufffd" for character in str(name))
-    return text if len(text) <= _NAME_CHARACTERS else f"...{text[-_NAME_CHARACTERS:]}"
-
-
-@dataclass(slots=True)
-class ReadNotes:
-    """What reading exports met, for the one who started it.
-
-    Attributes:
-        files: exports found.
-        skipped_files: files in folders and archives that are no known export.
-        garbled_records: messages left out because they cannot be decoded.
-        truncated_files: exports that end too early.
-        warnings: plain sentences, a bounded number for each file.
-        channels: what the exports say of their channels, by id.
-    """
-
-    files: int = 0
-    skipped_files: int = 0
-    garbled_records: int = 0
-    truncated_files: int = 0
-    warnings: list[str] = field(default_factory=list)
-    channels: dict[str, Channel] = field(default_factory=dict)
-
-    def warn(self, sentence: str) -> None:
-        """Note something that the user should know."""
-        self.warnings.append("".join(filter(str.isprintable, sentence)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +86,6 @@ class ExportFile:
         self.damage: str | None = None
         self.size = path.stat().st_size
         self._magic = b""
-        self._raw: BinaryIO | None = None
         with self.open() as stream:
             self.head = stream.read(_HEAD_BYTES)
 
@@ -150,7 +118,6 @@ class ExportFile:
     def open(self) -> Iterator[BinaryIO]:
         """Open the content from its beginning, unpacked and in UTF-8 if it was UTF-16; it ends where it breaks."""
         with io.BufferedReader(io.FileIO(self.path), _BUFFER_BYTES) as raw:
-            self._raw = raw
             self._magic = raw.peek(1)[:_MAGIC_BYTES]
             stream: io.BufferedReader[Any] = raw
             if self.member is not None:
@@ -159,10 +126,7 @@ class ExportFile:
                 stream = self._unpacked(gzip.GzipFile(fileobj=stream, mode="rb"))
             if encoding := other_encoding(stream.peek(1)):
                 stream = io.BufferedReader(Transcoded(stream, encoding), _BUFFER_BYTES)
-            try:
-                yield stream
-            finally:
-                self._raw = None
+            yield stream
 
     def _open_member(self, raw: BinaryIO, name: str) -> io.BufferedReader:
         try:
@@ -270,10 +234,6 @@ class ExportFile:
             self.warn(f"{self._garbled - _SHOWN_RECORDS:,} more garbled records of {self.name} are left out")
         if self.damage:
             self.warn(f"{self.name} cannot be unpacked to its end ({self.damage}): what could be unpacked is used")
-
-    def bytes_read(self) -> int:
-        """How far the file on disk, or the packed member, has been read."""
-        return self._raw.tell() if self._raw else 0
 
 
 def _read_line(stream: BinaryIO) -> tuple[bytes, int]:

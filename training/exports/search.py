@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from training.exports.file import ExportFile, ReadNotes, shown
+from training.exports.file import ExportFile
 from training.exports.message import ExportError
+from training.exports.notes import ReadNotes, shown
 from training.exports.packing import zip_members
 
 _NAMED_FILES = 5
