@@ -45,6 +45,11 @@ class Blocklist:
         self._joined = {"".join(words): entry for words, entry in self._entries.items()}
         self._unspaced = {word: entry for word, entry in self._joined.items() if _UNSPACED.search(word)}
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The words and phrases, as they were given."""
+        return tuple(self._entries.values())
+
     @classmethod
     def load(cls, path: Path) -> "Blocklist":
         """Read the file.

@@ -232,7 +232,7 @@ def _filters(
         channels=tuple(channels or ()),
         not_channels=tuple(not_channels or ()),
         languages=tuple(languages or ()),
-        blocklist=tuple(Blocklist.load(blocklist).entries) if blocklist else (),
+        blocklist=Blocklist.load(blocklist).entries if blocklist else (),
     )
 
 
