@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.exports import Message, ReadNotes, csv_table
+from training.exports import file as file_module
 from training.exports.file import ExportFile
 
 SECOND = 1_704_485_223.5
@@ -114,7 +115,8 @@ def test_byte_order_mark_nuls_and_utf_16_are_no_matter(tmp_path: Path) -> None:
         assert said(tmp_path, content) == [("ann", "hi ☕")]
 
 
-def test_ids_are_the_same_in_every_export(tmp_path: Path) -> None:
+def test_ids_are_the_same_in_every_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_module, "PART_BYTES", 20)  # tables are not divided, however big
     rows = ["ann,hi,2024-01-05", "ann,hi,2024-01-05", "bob,hi,2024-01-05"]
     all_ids = [message.id for message in read(tmp_path, "\n".join(["user,text,date", *rows]))[0]]
     assert len(set(all_ids)) == 3

@@ -91,14 +91,20 @@ _PLAIN_NAMES = {ours: tuple(map(_plain, common.split())) for ours, common in COM
 class RecordReader:
     """Makes messages of the records of one export, in order."""
 
-    def __init__(self, export: ExportFile, first_times: Iterable[object]) -> None:
-        """Args: the export, and the times of its first records, to see whether there is a clock in them."""
+    def __init__(self, export: ExportFile, first_times: Iterable[object], *, is_divided: bool = False) -> None:
+        """Begin with an export.
+
+        Args:
+            export: the whole, or a part of it.
+            first_times: of the records at its beginning, to see whether there is a clock in them.
+            is_divided: whether others read other parts of it, so that equal messages cannot be counted.
+        """
         name = stem(export)
         export.describe(Channel(export.channel, name, is_nsfw=sounds_nsfw(name)))
         self._export = export
         self._own_channel = export.channel
         self._ids = StableIds()
-        self._is_divided = bool(export.ranges())
+        self._is_divided = is_divided
         self._last_conversation: str | int | None = None
         self._has_clock = True
         times = [time for time in first_times if time not in (None, "")]

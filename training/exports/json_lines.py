@@ -34,7 +34,8 @@ def read(export: ExportFile) -> Iterator[Message]:
     """Yield the message of each line; a bad line is noted and left out."""
     records = list(_head(export))
     columns = find_columns(dict.fromkeys(key for record in records for key in record), export.columns) or {}
-    reader = RecordReader(export, (record.get(columns.get("timestamp", "")) for record in records))
+    times = (record.get(columns.get("timestamp", "")) for record in records)
+    reader = RecordReader(export, times, is_divided=bool(parts(export)))
     decode = _decoder(tuple(columns.items())).decode
     for number, (byte, line) in enumerate(export.byte_lines(), 1):
         try:
