@@ -230,7 +230,10 @@ class Conversations:
             said.add(message)
             open_turns[message.author] = recent[message.id] = previous = said
             if len(recent) > _MAX_RECENT_MESSAGES:
-                recent.popitem(last=False)
+                _, forgotten = recent.popitem(last=False)
+                if open_turns.get(forgotten.speaker) is forgotten:  # from now on it is found by name only
+                    del open_turns[forgotten.speaker]
+                    yield finish(forgotten)
             while len(open_turns) > 1:
                 oldest = next(iter(open_turns.values()))
                 if _silence(oldest, message) <= BURST_GAP and len(open_turns) <= _MAX_OPEN_TURNS:
@@ -264,7 +267,7 @@ def _goes_on(said: _Said, message: LinkedMessage, target: _Said | None, previous
         return False
     if target is said:
         return message.is_explicit or said is previous or not said.is_answered
-    return said is previous and (target is said.parent if message.is_explicit else target in (None, said.parent))
+    return said is previous and (target is said.parent if target else not message.is_explicit)
 
 
 def _silence(said: _Said, message: LinkedMessage) -> float:
