@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.bundle import TOKENIZER
 from model.dialogue import Turn
 from model.tokenizer import END, PAD, START, Tokenizer
 from training.dataset import (
@@ -20,10 +21,11 @@ from training.dataset import (
     Split,
     batches,
     count_batches,
+    encode_examples,
 )
 from training.examples import Example
 
-TOKENIZER = Tokenizer.train(["hello there", "good morning to you", "a b c d e f g"], vocabulary_size=300)
+VOCABULARY = Tokenizer.train(["hello there", "good morning to you", "a b c d e f g"], vocabulary_size=300)
 
 
 def example(context: str, reply: str, conversation: str = "c") -> Example:
@@ -40,11 +42,13 @@ def split_of(pairs: list[tuple[list[int], list[int]]]) -> Split:
 
 
 def write(directory: Path, examples: list[tuple[str, Example]], config: DatasetConfig | None = None) -> Dataset:
+    config = config or DatasetConfig()
     directory.mkdir()
-    writer = DatasetWriter(directory, TOKENIZER, config or DatasetConfig())
+    (directory / TOKENIZER).write_bytes(VOCABULARY.to_bytes())
+    writer = DatasetWriter(directory)
     for side, item in examples:
-        writer.add(side, item)
-    writer.close({"held_out": True})
+        writer.add(side, encode_examples([item], VOCABULARY, config))
+    writer.close(config, {"held_out": True})
     return Dataset.open(directory)
 
 
@@ -53,9 +57,36 @@ def test_what_is_written_comes_back(tmp_path: Path) -> None:
         tmp_path / "d", [("train", example("hello", "good morning")), ("validation", example("a b", "to you\nc"))]
     )
     assert len(dataset.train) == len(dataset.validation) == 1
-    assert TOKENIZER.decode_context(dataset.train.contexts[0].tolist()) == [("<you>", "hello")]
-    assert TOKENIZER.decode(dataset.validation.replies[0].tolist()) == "to you\nc"
+    assert VOCABULARY.decode_context(dataset.train.contexts[0].tolist()) == [("<you>", "hello")]
+    assert VOCABULARY.decode(dataset.validation.replies[0].tolist()) == "to you\nc"
     assert dataset.validation.replies[0][-1] == END
+
+
+def test_examples_encoded_in_pieces_are_those_encoded_at_once(tmp_path: Path) -> None:
+    examples = [example("hello " * (number % 7), "a b c d e f g"[: number % 13]) for number in range(50)]
+    datasets = []
+    for size in (50, 7, 1):
+        (tmp_path / str(size)).mkdir()
+        (tmp_path / str(size) / TOKENIZER).write_bytes(VOCABULARY.to_bytes())
+        writer = DatasetWriter(tmp_path / str(size))
+        for start in range(0, 50, size):
+            writer.add("train", encode_examples(examples[start : start + size], VOCABULARY, DatasetConfig()))
+        writer.close(DatasetConfig(), {})
+        datasets.append({path.name: path.read_bytes() for path in (tmp_path / str(size)).iterdir()})
+    assert datasets[0] == datasets[1] == datasets[2]
+    dataset = Dataset.open(tmp_path / "1")
+    assert [VOCABULARY.decode(dataset.train.replies[row].tolist()) for row in range(50)] == [
+        each.reply.text.strip() for each in examples
+    ]
+
+
+def test_a_context_that_is_too_long_loses_its_beginning(tmp_path: Path) -> None:
+    config = DatasetConfig(max_context_tokens=6)
+    context = write(tmp_path / "d", [("train", example("a b c d e f g", "hello"))], config).train.contexts[0]
+    assert len(context) <= 6
+    (said,) = VOCABULARY.decode_context(context.tolist())
+    assert said[0] == "<you>"
+    assert "a b c d e f g".endswith(said[1])
 
 
 def test_a_reply_that_is_too_long_is_cut_and_not_taught_to_end_there(tmp_path: Path) -> None:
@@ -113,7 +144,7 @@ def test_equal_generators_shuffle_equally_and_others_do_not(dataset: Dataset) ->
     assert first(1) != first(2)
 
 
-@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.replies.ids", "train.contexts.offsets.npy"])
+@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.replies.ids", "train.contexts.offsets"])
 def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
     (copy / name).unlink()
