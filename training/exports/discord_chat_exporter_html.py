@@ -13,7 +13,7 @@ from training.exports.discord_channel import describe_channel
 from training.exports.discord_markup import read_markup
 from training.exports.discord_message import is_notice, mentioned_ids, snowflake_time
 from training.exports.file import ExportFile
-from training.exports.html_markup import Tag, attributes, class_names, tokens
+from training.exports.html_markup import Markup, Tag, attributes, class_names
 from training.exports.json_values import MAX_VALUE_BYTES
 from training.exports.message import GONE, Message
 
@@ -32,6 +32,10 @@ _AUTHOR = frozenset({"chatlog__author", "chatlog__author-name", "chatlog__system
 _TAGS = frozenset({"chatlog__author-tag", "chatlog__bot-tag"})
 _LINK = frozenset({"chatlog__reply-link", "chatlog__reference-link"})
 _NO_TARGET = frozenset({"chatlog__reply-unknown", "chatlog__reference-unknown"})
+_MARK = re.compile(
+    r"data-message-id|chatlog__(?:author(?:-name|-tag)?|bot-tag|system-notification-(?:author|content)|content"
+    r"|(?:reply|reference)-(?:link|unknown))(?![\w-])"
+)
 _SCROLLS_TO = re.compile(r"scrollToMessage\(event,\s*['\"](\d+)")
 
 
@@ -65,12 +69,11 @@ class _Draft:
     """A message as far as its markup is read."""
 
     id: str
-    depth: int  # of its element
+    tag: Tag  # with which its element begins
     content: str = ""
     mentioned: tuple[str, ...] = ()
     reply_to: str | None = None
     is_system: bool = False
-    is_closed: bool = False
 
 
 def read(export: ExportFile) -> Iterator[Message]:
@@ -88,7 +91,7 @@ def read(export: ExportFile) -> Iterator[Message]:
             else:
                 group = _Group(piece.text.decode("utf-8", "replace").replace("\0", ""), ids)
                 for draft in group.drafts():
-                    if piece.is_cut and not draft.is_closed:
+                    if piece.is_cut and not group.is_whole(draft):
                         break
                     count += 1
                     if group.author:
@@ -154,32 +157,28 @@ class _Group:
     def __init__(self, text: str, ids: dict[str, str]) -> None:
         """Args: the markup, and the ids of accounts by full name, to which the author is added."""
         self.author: _Author | None = None
-        self._markup = tokens(text)
+        self._markup = Markup(text)
         self._ids = ids
-        self._depth = 0
         self._draft: _Draft | None = None
         self._reply_to: str | None = None  # of the first message: before 2022 it came before that
         self._has_unmarked_notices = False  # before 2022
 
     def drafts(self) -> Iterator[_Draft]:
         """Yield each message when all that belongs to it has been read."""
-        for token in self._markup:
-            if isinstance(token, str):
-                continue
-            if token.name == "div":
-                self._depth += -1 if token.is_end else 1
-                if self._draft and self._depth < self._draft.depth:
-                    self._draft.is_closed = True
-            if token.attributes and not token.is_end:
-                if id_ := attributes(token.attributes).get("data-message-id"):
-                    if self._draft:
-                        yield self._draft
-                    self._draft = _Draft(id_, self._depth, reply_to=self._reply_to)
-                    self._reply_to = None
-                else:
-                    self._read(token)
+        while tag := self._markup.seek(_MARK):
+            if id_ := attributes(tag.attributes).get("data-message-id"):
+                if self._draft:
+                    yield self._draft
+                self._draft = _Draft(id_, tag, reply_to=self._reply_to)
+                self._reply_to = None
+            else:
+                self._read(tag)
         if self._draft:
             yield self._draft
+
+    def is_whole(self, draft: _Draft) -> bool:
+        """Whether the last message of a file that breaks off is all there."""
+        return draft is not self._draft or self._markup.is_balanced_from(draft.tag)
 
     def _read(self, tag: Tag) -> None:
         kinds = class_names(tag.attributes)
@@ -201,7 +200,6 @@ class _Group:
             self._draft.content = rendered.content
             self._draft.is_system = self._has_unmarked_notices and is_notice(rendered.content)
             self._draft.mentioned = rendered.mentioned
-            self._depth -= rendered.is_whole
 
     def _read_author(self, given: dict[str, str]) -> None:
         name = read_markup(self._markup).content

@@ -1,7 +1,7 @@
 """The text of a message that DiscordChatExporter rendered as HTML, as its author typed it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from training.exports.discord_message import UNRESOLVED_MENTIONS
@@ -38,7 +38,7 @@ class _Element(NamedTuple):
 _MENTION, _LINK, _QUOTE, _LEFT_OUT = "mention", "link", "quote", "left out"
 
 
-def read_markup(markup: Iterator[Tag | str]) -> Rendered:
+def read_markup(markup: Iterable[Tag | str]) -> Rendered:
     """Take the tokens behind a start tag up to its end tag, and put the text together.
 
     Bold type and the like get their marks back; where there are two ways to mark one thing, the more usual.

@@ -38,22 +38,58 @@ class Tag(NamedTuple):
     attributes: str
 
 
-def tokens(markup: str) -> Iterator[Tag | str]:
-    """Yield tags and, without entities, the text between them. What looks like a tag but is none is text."""
-    begin = at = broken = 0
-    while (maybe := _MAYBE_TAG.search(markup, at)) and broken < _MAX_BROKEN_TAGS:
-        at = maybe.start()
-        if not (tag := _TAG.match(markup, at, at + _MAX_TAG_CHARACTERS)):
-            at += 1
-            broken += 1
-            continue
-        if at > begin:
-            yield html.unescape(markup[begin:at])
-        if tag["name"]:
-            yield Tag(tag["name"].lower(), bool(tag["end"]), tag["attributes"])
-        begin = at = tag.end()
-    if begin < len(markup):
-        yield html.unescape(markup[begin:])
+class Markup:
+    """A piece of markup with a place in it; iterating yields tags and, without entities, the text between them.
+
+    What looks like a tag but is none is text.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._broken = 0
+
+    def __iter__(self) -> Iterator[Tag | str]:
+        return self
+
+    def __next__(self) -> Tag | str:
+        begin = at = self._at
+        while at < len(self._text):
+            maybe = _MAYBE_TAG.search(self._text, at) if self._broken < _MAX_BROKEN_TAGS else None
+            at = maybe.start() if maybe else len(self._text)
+            match = self._tag(at) if maybe else None
+            if maybe and not match:
+                at += 1
+            elif at > begin:
+                self._at = at
+                return html.unescape(self._text[begin:at])
+            elif match:
+                begin = at = self._at = match.end()
+                if match["name"]:
+                    return Tag(match["name"].lower(), bool(match["end"]), match["attributes"])
+        raise StopIteration
+
+    def seek(self, mark: re.Pattern[str]) -> Tag | None:
+        """Go behind the next tag whose attributes hold a mark."""
+        while found := mark.search(self._text, self._at):
+            begin = self._text.rfind("<", self._at, found.start())
+            match = self._tag(begin) if begin >= 0 and self._broken < _MAX_BROKEN_TAGS else None
+            if match and match["name"] and match.end() > found.end():
+                self._at = match.end()
+                return Tag(match["name"].lower(), bool(match["end"]), match["attributes"])
+            self._at = found.end()
+        return None
+
+    def is_balanced_from(self, tag: Tag) -> bool:
+        """Whether all elements of a tag's name that begin with that tag or behind it also end."""
+        begin = self._text.rfind(tag.attributes)
+        opened, closed = self._text.count(f"<{tag.name}", begin), self._text.count(f"</{tag.name}>", begin)
+        return closed > opened  # the tag itself begins before its attributes
+
+    def _tag(self, at: int) -> re.Match[str] | None:
+        match = _TAG.match(self._text, at, at + _MAX_TAG_CHARACTERS)
+        self._broken += match is None
+        return match
 
 
 @lru_cache(maxsize=1024)  # the same few tags come again and again
