@@ -65,6 +65,12 @@ def test_files_of_a_conversation_share_its_channel_and_repeat_no_id(tmp_path: Pa
     assert notes.channels["inbox/bob_1"].is_private
 
 
+def test_a_mark_of_byte_order_hides_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "message_1.json", said("one"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert [message.channel for message in read(path)[0]] == ["inbox/bob_1"]
+
+
 def test_a_second_download_gives_the_same_ids(tmp_path: Path) -> None:
     old = read(write(tmp_path / "old.json", said("hi"), said("hi")))[0]
     new = read(write(tmp_path / "new.json", said("later", 1800000000000), said("hi"), said("hi")))[0]
