@@ -5,8 +5,8 @@
 import re
 from itertools import pairwise
 
-from training.redaction_rule import PARTS, Match, Rule, rule
-from training.telephone import CANDIDATE, FULL_NUMBER, is_phone_number
+from training.privacy.rule import PARTS, Match, Rule, rule
+from training.privacy.telephone import CANDIDATE, FULL_NUMBER, is_phone_number
 
 _NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

@@ -5,7 +5,7 @@
 import re
 from itertools import pairwise
 
-from training.redaction_rule import PARTS, Match, Rule, rule
+from training.privacy.rule import PARTS, Match, Rule, rule
 
 _FOUR_FOURS = re.compile(r"\d{4}([ -])\d{4}\1\d{4}\1\d{4}")
 

@@ -5,7 +5,7 @@
 import ipaddress
 import re
 
-from training.redaction_rule import PARTS, Match, Rule, rule
+from training.privacy.rule import PARTS, Match, Rule, rule
 
 _NO_IDENTIFIER = re.compile(r"(?:19|20)\d\d|\d{1,3}(?:st|nd|rd|th|am|pm|k|x|s)|\d\d?:\d\d", re.IGNORECASE)
 

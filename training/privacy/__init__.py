@@ -8,10 +8,10 @@ import re
 import unicodedata
 from collections import Counter
 
-from training.contacts import ACCOUNTS, LINKS
-from training.credentials import CREDENTIALS
-from training.identity import IDENTITY
-from training.redaction_rule import Glance, Rule, is_suspicious
+from training.privacy.contacts import ACCOUNTS, LINKS
+from training.privacy.credentials import CREDENTIALS
+from training.privacy.identity import IDENTITY
+from training.privacy.rule import Glance, Rule, is_suspicious
 
 MAX_CHARACTERS = 20_000
 """A longer text is no chat message: all of it is taken out. It bounds the time that one message can take."""
