@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from training.exports.discord_channel import describe_channel
-from training.exports.discord_markup import read_markup
+from training.exports.discord_markup import Rendered, read_markup
 from training.exports.discord_message import is_notice, mentioned_ids, snowflake_time
 from training.exports.file import ExportFile
 from training.exports.html_markup import Markup, Tag, attributes, class_names
@@ -32,6 +32,9 @@ _AUTHOR = frozenset({"chatlog__author", "chatlog__author-name", "chatlog__system
 _TAGS = frozenset({"chatlog__author-tag", "chatlog__bot-tag"})
 _LINK = frozenset({"chatlog__reply-link", "chatlog__reference-link"})
 _NO_TARGET = frozenset({"chatlog__reply-unknown", "chatlog__reference-unknown"})
+_PLAIN = re.compile(  # most messages: read_markup would do the same
+    r"\s*+<span class=\"?(?:chatlog__markdown-preserve|markdown|preserve-whitespace)\"?>([^<]*+)</span>\s*+</div>"
+)
 _MARK = re.compile(
     r"data-message-id|chatlog__(?:author(?:-name|-tag)?|bot-tag|system-notification-(?:author|content)|content"
     r"|(?:reply|reference)-(?:link|unknown))(?![\w-])"
@@ -183,7 +186,7 @@ class _Group:
     def _read(self, tag: Tag) -> None:
         kinds = class_names(tag.attributes)
         if kinds & _AUTHOR:
-            self._read_author(attributes(tag.attributes))
+            self._read_author(tag)
             self._has_unmarked_notices = "chatlog__author-name" in kinds
         elif kinds & _TAGS and self.author:
             self.author.is_bot = True
@@ -194,15 +197,17 @@ class _Group:
             self._answers(GONE)
         elif self._draft and "chatlog__system-notification-content" in kinds:
             self._draft.is_system = True
-            self._draft.content = " ".join(read_markup(self._markup).content.split())
+            self._draft.content = " ".join(read_markup(self._markup, tag.name).content.split())
         elif self._draft and "chatlog__content" in kinds:
-            rendered = read_markup(self._markup)
+            plain = self._markup.take(_PLAIN)
+            rendered = Rendered(html.unescape(plain[1]).strip()) if plain else read_markup(self._markup, tag.name)
             self._draft.content = rendered.content
             self._draft.is_system = self._has_unmarked_notices and is_notice(rendered.content)
             self._draft.mentioned = rendered.mentioned
 
-    def _read_author(self, given: dict[str, str]) -> None:
-        name = read_markup(self._markup).content
+    def _read_author(self, tag: Tag) -> None:
+        given = attributes(tag.attributes)
+        name = read_markup(self._markup, tag.name).content
         full_name = given.get("title") or name
         id_ = given.get("data-user-id") or full_name
         self._ids[full_name] = id_

@@ -89,6 +89,7 @@ class _Text:
         """Yield each message when its last line has been read."""
         draft: _Draft | None = None
         before = ""
+        is_over = False
         rules = count = byte = 0
         for byte, line in self._export.lines():
             if rules < 2:
@@ -96,17 +97,19 @@ class _Text:
             elif header := self._header(before, line):
                 if draft:
                     yield draft
-                draft = _Draft(byte, header["date"], header["name"])
+                draft, is_over = _Draft(byte, header["date"], header["name"]), False
                 count += 1
             elif before == _RULE and _EXPORTED.match(line):
-                self._announced = count
-                break
+                if draft:
+                    draft.lines = draft.lines[: -1 if draft.lines[-1:] == [_RULE] else None]
+                    yield draft
+                draft, is_over = None, True
             elif draft:
                 self._add(draft, before, line)
-            elif line.strip():
+            elif line.strip() and line != _RULE and not is_over:
                 self._export.garbled(count + 1, byte, "it does not begin with a date and a name")
             before = line
-        is_cut = self._announced is None or count < self._announced
+        is_cut = not is_over and (self._announced is None or count < self._announced)
         if is_cut and draft and not draft.is_in_block:  # nothing tells whether its text is whole
             count, draft = count - 1, None
         if draft:
@@ -128,5 +131,5 @@ class _Text:
         if not before.strip() and line in _BLOCKS:
             draft.is_in_block = True
         draft.size += len(line)
-        if not draft.is_in_block and draft.size <= MAX_LINE_BYTES and line != _RULE:
+        if not draft.is_in_block and draft.size <= MAX_LINE_BYTES:
             draft.lines.append(line)

@@ -61,13 +61,13 @@ def read(export: ExportFile) -> Iterator[Message]:
     """Yield the messages of a channel in file order; garbled ones are noted."""
     if (channel := _channel(export)) is None:
         return
+    package = export.path if export.member else export.path.parent.parent.parent
     export.warn(
-        f"{export.path} is Discord's package of one person's own data: it holds one side of every talk only, "
+        f"{package} is Discord's package of one person's own data: it holds one side of every talk only, "
         "and no answers; it shows how that person writes, but for replies to learn from, export whole channels"
     )
-    id_, kind = str(channel.id), str(channel.type)
-    guild = "0" if kind in _DIRECT_TYPES else None
-    export.describe(channel_of(id_, channel.name, guild=guild))
+    id_ = str(channel.id)
+    export.describe(channel_of(id_, channel.name, guild="0" if str(channel.type) in _DIRECT_TYPES else None))
     author, name = _owner(export)
     for record in _records(export):
         content = record.contents or ""

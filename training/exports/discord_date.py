@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from training.exports.message import seconds_since_epoch
@@ -16,11 +17,13 @@ class DateReader:
     """Reads the dates of one file, in which day and month have one order.
 
     Attributes:
+        time: gives seconds since the epoch for a printed date, see `_time`.
         runs_backwards: the newest comes first.
     """
 
     def __init__(self, printed: Sequence[str]) -> None:
         """Args: the first dates of the file, which show the order."""
+        self.time = lru_cache(maxsize=64)(self._time)  # many messages fall into one minute
         headers = [header for date in printed if (header := _header(date))]
         self._order, forwards = _order(headers)
         backwards_order, backwards = _order(headers[::-1])
@@ -29,7 +32,7 @@ class DateReader:
         if backwards < forwards:
             self._order, self.runs_backwards = backwards_order, True
 
-    def time(self, printed: str) -> float | None:
+    def _time(self, printed: str) -> float | None:
         """Seconds since the epoch, a time without a zone taken for UTC; None if it cannot be told."""
         try:
             if _ISO.match(printed):

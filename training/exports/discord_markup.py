@@ -20,12 +20,10 @@ class Rendered(NamedTuple):
     Attributes:
         content: the text, without the names of people who are mentioned.
         mentioned: the full names of those people.
-        is_whole: the markup came to its end.
     """
 
     content: str
-    mentioned: tuple[str, ...]
-    is_whole: bool
+    mentioned: tuple[str, ...] = ()
 
 
 class _Element(NamedTuple):
@@ -38,8 +36,8 @@ class _Element(NamedTuple):
 _MENTION, _LINK, _QUOTE, _LEFT_OUT = "mention", "link", "quote", "left out"
 
 
-def read_markup(markup: Iterable[Tag | str]) -> Rendered:
-    """Take the tokens behind a start tag up to its end tag, and put the text together.
+def read_markup(markup: Iterable[Tag | str], name: str) -> Rendered:
+    """Take the tokens behind the start tag of an element up to its end tag, and put the text together.
 
     Bold type and the like get their marks back; where there are two ways to mark one thing, the more usual.
     """
@@ -49,9 +47,9 @@ def read_markup(markup: Iterable[Tag | str]) -> Rendered:
             text.pieces.append(token)
         elif not token.is_end:
             text.start(token)
-        elif not text.end(token.name):
-            return Rendered("".join(text.pieces).strip(), tuple(text.mentioned), is_whole=True)
-    return Rendered("".join(text.pieces).strip(), tuple(text.mentioned), is_whole=False)
+        elif not text.end(token.name) and token.name == name:
+            break
+    return Rendered("".join(text.pieces).strip(), tuple(text.mentioned))
 
 
 class _Text:

@@ -80,6 +80,12 @@ class Markup:
             self._at = found.end()
         return None
 
+    def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        """Go behind what comes next, if it is as a pattern has it."""
+        match = pattern.match(self._text, self._at)
+        self._at = match.end() if match else self._at
+        return match
+
     def is_balanced_from(self, tag: Tag) -> bool:
         """Whether all elements of a tag's name that begin with that tag or behind it also end."""
         begin = self._text.rfind(tag.attributes)
