@@ -4,6 +4,8 @@ A JSON array, an object with such an array under `messages`, pages of the search
 one message a line. After https://docs.discord.com/developers/resources/message.
 """
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -27,7 +29,7 @@ from training.exports.message import GONE, Message
 NAME = "Discord's API's messages in JSON"
 
 _PLACES = ("[]", "messages.[]")
-_SNIFFED_LINES = 10
+_SNIFFED = 10
 _FORWARD = 1
 _OBJECT = re.compile(rb"(?:\xef\xbb\xbf)?[\s\0]*\{")
 
@@ -69,14 +71,14 @@ class _Channel(msgspec.Struct):
     guild_id: str | int | None = None
 
 
-_DECODER = msgspec.json.Decoder(_Record | list[_Record])
+_DECODER = msgspec.json.Decoder(_Record)
 _UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
-    """Whether the first message has an author with a `username`, as only the API's has."""
-    first = next(json_head(export, *_PLACES), None)
-    return _is_message(first.text) if first else _has_lines(export)
+    """Whether one of the first messages has an author with a `username`, as only the API's has."""
+    first = itertools.islice(json_head(export, *_PLACES), _SNIFFED)
+    return any(_is_message(value.text) for value in first) or _has_lines(export)
 
 
 def parts(export: ExportFile) -> list[Part]:
@@ -89,18 +91,19 @@ def read(export: ExportFile) -> Iterator[Message]:
     channel = _Channel(id_in_file_name(export) or export.channel)
     seen: set[str] = set()
     for number, (place, byte, text) in enumerate(_values(export), 1):
-        try:
-            if place == "channel":
-                channel = msgspec.json.decode(text, type=_Channel)
+        for part in _elements(text):
+            try:
+                if place == "channel":
+                    channel = msgspec.json.decode(part, type=_Channel)
+                    continue
+                message = _to_message(_decode(part), str(channel.id))
+            except _UNDECODABLE as error:
+                export.garbled(number, byte, error)
                 continue
-            for record in _decode(text):
-                message = _to_message(record, str(channel.id))
-                if message.channel not in seen:
-                    seen.add(message.channel)
-                    _describe(export, message.channel, channel)
-                yield message
-        except _UNDECODABLE as error:
-            export.garbled(number, byte, error)
+            if message.channel not in seen:
+                seen.add(message.channel)
+                _describe(export, message.channel, channel)
+            yield message
 
 
 def _values(export: ExportFile) -> Iterator[tuple[str, int, bytes]]:
@@ -117,22 +120,29 @@ def _has_lines(export: ExportFile) -> bool:
     """Whether it has one message a line."""
     if not _OBJECT.match(export.head):
         return False
-    return any(map(_is_message, export.head.split(b"\n", _SNIFFED_LINES)[:_SNIFFED_LINES]))
+    return any(map(_is_message, export.head.split(b"\n", _SNIFFED)[:_SNIFFED]))
 
 
 def _is_message(text: bytes) -> bool:
-    try:
-        return bool(_decode(text.removeprefix(b"\xef\xbb\xbf")))
-    except _UNDECODABLE:
-        return False
+    for element in _elements(text.removeprefix(b"\xef\xbb\xbf")):
+        with contextlib.suppress(*_UNDECODABLE):
+            return bool(_decode(element))
+    return False
 
 
-def _decode(text: bytes) -> list[_Record]:
+def _elements(text: bytes) -> list[bytes]:
+    """The messages of a page of the search; one message is its own page."""
+    if text.lstrip().startswith(b"["):
+        with contextlib.suppress(*_UNDECODABLE):
+            return [bytes(element) for element in msgspec.json.decode(text, type=list[msgspec.Raw])]
+    return [text]
+
+
+def _decode(text: bytes) -> _Record:
     try:
-        decoded = _DECODER.decode(text)
+        return _DECODER.decode(text)
     except _UNDECODABLE:
-        decoded = _DECODER.decode(repaired(text))
-    return decoded if isinstance(decoded, list) else [decoded]
+        return _DECODER.decode(repaired(text))
 
 
 def _describe(export: ExportFile, id_: str, channel: _Channel) -> None:
