@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import math
+import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -284,6 +285,19 @@ def test_damage_inside_a_file_does_no_harm(tmp_path: Path, name: str, packing: s
         path, member = pack(tmp_path, {first[0]: damage(random, first[1]), **dict(others)}, packing)
         for format_ in formats().values():
             format_.recognises(ExportFile(path, ReadNotes(), member=member))
+        check(path)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "9" * 16, "-9", "0", "1e999", "99"])
+def test_numbers_that_nobody_expects_do_no_harm(
+    request: pytest.FixtureRequest, tmp_path: Path, name: str, number: str
+) -> None:
+    if name in ("matrix", "messenger") and len(number) > 300:
+        request.applymarker(pytest.mark.xfail(raises=OverflowError, reason="they divide times of any size"))
+    for digits in (rb"\d+", rb"(?<=[ :])\d+", rb"\d{8,}"):
+        first, *others = sample(name).items()
+        path, _ = pack(tmp_path, {first[0]: re.sub(digits, number.encode(), first[1]), **dict(others)}, "plain")
         check(path)
 
 
