@@ -55,6 +55,12 @@ def test_a_reply_is_linked_by_the_words_it_quotes(tmp_path: Path) -> None:
     assert [message.reply_to for message in messages] == [None, None, messages[0].id, messages[2].id, GONE]
 
 
+def test_of_several_messages_with_the_words_quoted_the_latest_is_answered(tmp_path: Path) -> None:
+    lines = [said(1, "Ann: yes"), said(2, "Ann: yes"), said(3, 'Bob: <@ann:hs.org "yes"> no')]
+    messages, _ = read(write(tmp_path / NAME, *lines))
+    assert messages[2].reply_to == messages[1].id
+
+
 def test_actions_files_and_notices_are_told_apart(tmp_path: Path) -> None:
     lines = ["* Bob waves", "Ann joined the room", "Ann: cat.jpg (File Attached)", "Ann: hi"]
     messages, _ = read(write(tmp_path / NAME, *(said(n, line) for n, line in enumerate(lines))))

@@ -43,6 +43,7 @@ HEADERS = [
     "2024년 1월 5일 오후 9:07, {}",
     "2024/1/5 午後9:07 - {}",
     "٥/١/٢٠٢٤، ٩:٠٧ م - {}",
+    "٥\u200f/١\u200f/٢٠٢٤، ٩:٠٧ م - {}",
     "5/1/2567 21:07 - {}",
     "05/01/24, 21:07:00 - {}",
     "05/01/24 21:07:00: {}",
@@ -149,6 +150,13 @@ def test_a_message_of_several_lines_is_one(tmp_path: Path) -> None:
 def test_a_line_without_a_name_is_a_notice(tmp_path: Path, notice: str) -> None:
     messages, _ = read(write(tmp_path / "chat.txt", "5/1/24, 21:07 - Ann: hi", f"5/1/24, 21:07 - {notice}"))
     assert [(message.author, message.is_system) for message in messages] == [("Ann", False), ("", True)]
+
+
+def test_what_ios_marks_as_its_own_is_a_notice_under_any_name(tmp_path: Path) -> None:
+    assert (
+        texts(tmp_path, f"Ann: {LRM}Ann added Bob", f"Tea: {LRM}Missed voice call. Tap to call back")
+        == [("", True)] * 2
+    )
 
 
 def test_the_first_notice_may_bear_the_name_of_the_group(tmp_path: Path) -> None:
