@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 _DISCORD_USER = re.compile(r"<@!?(\d+)>")
 _AT = re.compile(r"(?<![\w@./])@(?=\w)")  # not the one inside an e-mail address
@@ -12,6 +13,7 @@ _AROUND_WORDS = ".,:;!?()<>\"'*~"
 _APPENDED = "_`"  # by IRC clients, to a nick that is taken
 _NOBODY = frozenset({"everyone", "here"})
 _MIN_NAME_CHARACTERS = 3  # of a name that is recognised without a sign of address
+_MAX_NAME_CHARACTERS = 80
 _MAX_NAMES = 1 << 14
 _MAX_ADDRESSES = 4
 
@@ -21,9 +23,9 @@ class Names:
 
     def __init__(self) -> None:
         self._ids: dict[str, str] = {}  # folded name -> author id, the one not heard for longest first
-        self._spaced: dict[str, list[str]] = {}  # first word -> folded names of several words, longest first
+        self._lengths: dict[str, Counter[int]] = {}  # first word -> how many names begin with it, by number of words
         self._addresses: Counter[str] = Counter()  # folded name -> how often it was used to address
-        self._words: Counter[str] = Counter()  # folded name -> how often it stood in a text like any word
+        self._words: Counter[str] = Counter()  # folded name -> how often it stood amid a text like any word
 
     def resolve(
         self, author: str, name: str | None, content: str, mentions: tuple[str, ...]
@@ -52,21 +54,22 @@ class Names:
     def _hear(self, name: str, author: str) -> None:
         """Remember that this name was heard last."""
         key = _fold(name)
+        if not key:
+            return
         if self._ids.pop(key, None) is None:
             if len(self._ids) >= _MAX_NAMES:
                 self._forget(next(iter(self._ids)))
-            first, *more = key.split() or [key]
-            if more:
-                self._spaced[first] = sorted({*self._spaced.get(first, ()), key}, key=lambda name: (-len(name), name))
+            first, *more = key.split()
+            self._lengths.setdefault(first, Counter())[1 + len(more)] += 1
         self._ids[key] = author
 
     def _forget(self, key: str) -> None:
         del self._ids[key], self._addresses[key], self._words[key]
-        first, *more = key.split() or [key]
-        if more:
-            self._spaced[first].remove(key)
-            if not self._spaced[first]:
-                del self._spaced[first]
+        first, *more = key.split()
+        lengths = self._lengths[first]
+        lengths[1 + len(more)] -= 1
+        if not +lengths:
+            del self._lengths[first]
 
     def _take_signs(self, content: str, found: dict[str, None], mentions: tuple[str, ...]) -> str:
         """Take out `<@1>` and `@Name`."""
@@ -88,16 +91,22 @@ class Names:
 
     def _name_at(self, content: str, start: int) -> tuple[str, int]:
         """The longest known name that begins there, else the word, and where it ends."""
-        word = _HANDLE.match(content, start)
-        first = content[start:].split(None, 1)[0].lower()
-        for name in self._spaced.get(first, ()):
-            end = start + len(name)
-            if _fold(content[start:end]) == name and not content[end : end + 1].isalnum():
-                return name, end
-        whole = first.rstrip(_AROUND_WORDS)
-        if _fold(whole) in self._ids:  # may hold what no ordinary word does: `ann/uk`
-            return _fold(whole), start + len(whole)
-        return (_fold(word[0]), word.end()) if word else (_fold(whole), start + len(whole))
+        words = content[start : start + _MAX_NAME_CHARACTERS].split()
+        for length in sorted(self._lengths_of(words[0]), reverse=True):
+            end = start
+            for word in words[:length]:
+                end = content.index(word, end) + len(word)
+            whole = content[start:end]
+            for name in (whole, whole.rstrip(_AROUND_WORDS)):
+                if _fold(name) in self._ids:
+                    return _fold(name), start + len(name)
+        handle = _HANDLE.match(content, start)
+        return (_fold(handle[0]), handle.end()) if handle else ("", start)
+
+    def _lengths_of(self, word: str) -> Iterable[int]:
+        """By how many words names go on that begin with this one, with or without the punctuation behind it."""
+        firsts = (_fold(word), _fold(word.rstrip(_AROUND_WORDS)))
+        return {length for first in firsts for length in self._lengths.get(first, ())}
 
     def _take_addresses(self, content: str, found: dict[str, None]) -> str:
         """Take `ann: `, `ann, ` and `ann - ` from the start, if such a name was heard."""
@@ -113,17 +122,17 @@ class Names:
 
     def _take_words(self, content: str, found: dict[str, None]) -> str:
         """Note the names that stand elsewhere, and take out those that nobody would read as a word."""
-        for word in content.split():
+        words = content.split()
+        for place, word in enumerate(words):
             name = word.strip(_AROUND_WORDS)
             key = _fold(name)
             if key not in self._ids or len(key) < _MIN_NAME_CHARACTERS or key.isdecimal():
                 continue
             if _SIGN.search(key):
                 content = re.sub(rf"(?<!\S){re.escape(word)}(?!\S)", word.replace(name, "", 1), content, count=1)
-            elif self._words[key] > self._addresses[key]:  # more of a word than of a name, as in "me" or "ubuntu"
-                self._words[key] += 1
-                continue
-            else:
+            elif self._words[key] > self._addresses[key]:
+                continue  # more of a word than of a name, as "me" or "usual" are
+            elif 0 < place < len(words) - 1:  # where words stand; names come first or last
                 self._words[key] += 1
             found[self._ids[key]] = None
         return content
