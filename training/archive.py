@@ -6,7 +6,7 @@ is killed loses the reading it was at. Only what has passed the filters is ever 
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -30,8 +30,8 @@ CREATE TABLE IF NOT EXISTS messages (
     reading INTEGER NOT NULL,
     PRIMARY KEY (channel, time, place, id, reading)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS authors (
-    digest BLOB NOT NULL, author TEXT NOT NULL, PRIMARY KEY (digest, author)
+CREATE TABLE IF NOT EXISTS speakers (
+    digest BLOB NOT NULL, reading INTEGER NOT NULL, PRIMARY KEY (digest, reading)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS duplicates (
     channel TEXT NOT NULL, time REAL NOT NULL, place INTEGER NOT NULL, id TEXT NOT NULL, reading INTEGER NOT NULL,
@@ -64,10 +64,7 @@ INSERT INTO duplicates SELECT channel, time, place, id, reading FROM (
     WHERE (channel, id) IN (SELECT channel, id FROM messages GROUP BY channel, id HAVING count(*) > 1)
 ) WHERE rank > 1
 """
-_FIND_GONE = "INSERT INTO gone SELECT author, digest FROM authors WHERE digest = ? ON CONFLICT DO NOTHING"
-_COUNT_GONE = """
-SELECT key, digest, count(*) FROM messages JOIN gone USING (author) JOIN readings ON reading = number GROUP BY 1, 2
-"""
+_READINGS_OF = "SELECT key FROM speakers JOIN readings ON reading = number WHERE digest = ?"
 _NTH_PLACE = """
 SELECT channel, time, place, id FROM messages WHERE (channel, time, place, id) > (?, ?, ?, ?)
 ORDER BY channel, time, place, id LIMIT 1 OFFSET ?
@@ -212,51 +209,28 @@ class Archive:
         if gone:
             with self._transaction():
                 self._database.executemany("DELETE FROM readings WHERE number = ?", gone)
-                self._database.execute("DELETE FROM messages WHERE reading NOT IN (SELECT number FROM readings)")
+                for table in ("messages", "speakers"):
+                    self._database.execute(f"DELETE FROM {table} WHERE reading NOT IN (SELECT number FROM readings)")
 
-    def add_reading(
-        self, key: str, summary: str, messages: Iterable[ReadMessage], authors: Iterable[tuple[str, bytes]]
-    ) -> None:
+    def add_reading(self, key: str, summary: str, messages: Iterable[ReadMessage], speakers: Iterable[bytes]) -> None:
         """Take in a finished reading: all of it or, if this process dies, nothing.
 
         Args:
             key: names it.
             summary: what is to be noted of it.
             messages: those to keep.
-            authors: who wrote them, with the digests of their names.
+            speakers: digests of the names of those who wrote them.
         """
         with self._transaction():
             number = self._database.execute(
                 "INSERT INTO readings (key, summary) VALUES (?, ?)", (key, summary)
             ).lastrowid
             self._database.executemany(_INSERT, ((*message, number) for message in messages))
-            pairs = ((digest, author) for author, digest in authors)
-            self._database.executemany("INSERT INTO authors VALUES (?, ?) ON CONFLICT DO NOTHING", pairs)
+            self._database.executemany("INSERT INTO speakers VALUES (?, ?)", ((digest, number) for digest in speakers))
 
-    def remove_authors(self, names: Mapping[bytes, str]) -> dict[str, dict[str, int]]:
-        """Delete what some people wrote.
-
-        Args:
-            names: of these people, by digest.
-
-        Returns:
-            How many messages of each name are gone, by the key of the reading.
-        """
-        removed: dict[str, dict[str, int]] = {}
-        with self._transaction():
-            self._database.execute("CREATE TEMP TABLE IF NOT EXISTS gone (author TEXT PRIMARY KEY, digest BLOB)")
-            self._database.execute("DELETE FROM gone")
-            for digest in names:
-                self._database.execute(_FIND_GONE, (digest,))
-            for key, digest, count in self._database.execute(_COUNT_GONE).fetchall():
-                removed.setdefault(key, {})[names[digest]] = count
-            if removed:
-                self._database.execute("DELETE FROM messages WHERE author IN (SELECT author FROM gone)")
-        return removed
-
-    def replace_summary(self, key: str, summary: str) -> None:
-        """Correct what is noted of a reading."""
-        self._database.execute("UPDATE readings SET summary = ? WHERE key = ?", (summary, key))
+    def readings_of(self, speakers: Iterable[bytes]) -> set[str]:
+        """The keys of the readings with messages of some people, who are known by the digests of their names."""
+        return {key for digest in speakers for (key,) in self._database.execute(_READINGS_OF, (digest,))}
 
     def settle(self) -> None:
         """After the last reading: find the copies of messages that came several times."""

@@ -8,6 +8,7 @@ import fnmatch
 import hashlib
 import itertools
 import os
+import shutil
 import tempfile
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +32,7 @@ from training.workers import Workers
 _VERSION = 1
 """Grows whenever the same export would be read into other messages: then archives are read anew."""
 
+_FOLDER = ".reading-"
 _PART_FROM_BYTES = 48 << 20
 _OPTED_OUT = "opted out"
 _BATCH_MESSAGES = 1000
@@ -39,7 +41,7 @@ _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[ReadMessage])
 _MAX_CHANNELS_OF_NAMES = 64
 _MAX_KNOWN = 1 << 14
-_NUMERIC_ID_DIGITS = 18  # what fits a signed 64-bit number
+_MAX_PLACE = (1 << 63) - 1  # what SQLite can hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +100,7 @@ class _Task:
 class _Result:
     path: Path  # of the messages that are kept: a big export may hold more than memory does
     summary: ReadingSummary
-    authors: frozenset[tuple[str, bytes]]  # each with the digest of a name
+    speakers: frozenset[bytes]  # the digests of their names
 
 
 def read_into(
@@ -124,34 +126,24 @@ def read_into(
         What was met, for each export or part of one, in order.
     """
     parts = {_key(part, filters): part for export in exports for part in _parts(export)}
-    _obey(archive, excluded)
     known = {key for key, summary in _summaries(archive).items() if summary.opted_out.keys() <= excluded}
+    known -= archive.readings_of(map(_digest, excluded))
     archive.keep_only(known & parts.keys())
     todo = {key: part for key, part in parts.items() if key not in known}
     total = sum(map(_bytes, parts.values()))
     done = total - sum(map(_bytes, todo.values()))
     on_progress(done, total)
-    with tempfile.TemporaryDirectory(prefix=".reading-", dir=archive.path.parent) as folder:
+    for left in archive.path.parent.glob(f"{_FOLDER}*"):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=archive.path.parent, ignore_cleanup_errors=True) as folder:
         tasks = (_Task(part, filters, excluded, Path(folder)) for part in todo.values())
         for (key, part), result in zip(todo.items(), workers.map(_read, tasks), strict=True):
-            archive.add_reading(key, _encode(result.summary), _rows(result.path), result.authors)
+            archive.add_reading(key, _encode(result.summary), _rows(result.path), result.speakers)
             result.path.unlink()
             done += _bytes(part)
             on_progress(done, total)
     summaries = _summaries(archive)
     return [summaries[key] for key in parts]
-
-
-def _obey(archive: Archive, excluded: frozenset[str]) -> None:
-    """Take what people wrote who have opted out since out of the archive, as if it had never been read."""
-    removed = archive.remove_authors({_digest(name): name for name in sorted(excluded)})
-    for key, counts in removed.items():
-        summary = _summaries(archive)[key]
-        summary.kept -= sum(counts.values())
-        summary.left_out[_OPTED_OUT] = summary.left_out.get(_OPTED_OUT, 0) + sum(counts.values())
-        for author, count in counts.items():
-            summary.opted_out[author] = summary.opted_out.get(author, 0) + count
-        archive.replace_summary(key, _encode(summary))
 
 
 def _summaries(archive: Archive) -> dict[str, ReadingSummary]:
@@ -175,10 +167,18 @@ def _bytes(export: Export) -> int:
 
 
 def _key(export: Export, filters: Filters) -> str:
-    """Names all that decides what a reading gives. The folder is left out: exports may be moved."""
+    """Names all that decides what a reading gives; the folder too, of which some formats make the channel's name."""
     status = export.path.stat()
     identity = (
-        (_VERSION, export.format, export.path.name, status.st_size, status.st_mtime_ns, export.member, export.is_named),
+        (
+            _VERSION,
+            export.format,
+            str(export.path.absolute()),
+            status.st_size,
+            status.st_mtime_ns,
+            export.member,
+            export.is_named,
+        ),
         (sorted(export.columns.items()), export.part, filters),
     )
     return hashlib.blake2b(repr(identity).encode(), digest_size=16).hexdigest()
@@ -195,7 +195,7 @@ def _read(task: _Task) -> _Result:
         while batch := list(itertools.islice(kept, _BATCH_MESSAGES)):
             packed = _PACK.encode(batch)
             rows.write(len(packed).to_bytes(_LENGTH_BYTES) + packed)
-    return _Result(Path(path), sieve.summary(), frozenset(sieve.authors))
+    return _Result(Path(path), sieve.summary(), frozenset(sieve.speakers))
 
 
 def _rows(path: Path) -> Iterator[ReadMessage]:
@@ -219,7 +219,7 @@ class _Sieve:
         self._opted_out: Counter[str] = Counter()
         self._channel_reasons: dict[str, str | None] = {}
         self._known: set[tuple[str, str | None]] = set()
-        self.authors: set[tuple[str, bytes]] = set()
+        self.speakers: set[bytes] = set()
 
     def sift(self, messages: Iterator[Message], file: ExportFile) -> Iterator[ReadMessage]:
         """Yield what is kept."""
@@ -241,7 +241,7 @@ class _Sieve:
         if len(self._known) > _MAX_KNOWN:
             self._known.clear()
         self._known.add((author, name))
-        self.authors.update((_storable(author), _digest(known)) for known in (author, name or author))
+        self.speakers.update(_digest(consent_key(known)) for known in (author, name or author))
 
     def summary(self) -> ReadingSummary:
         """What was met, after the last message."""
@@ -314,7 +314,7 @@ def _match(names: set[str], patterns: tuple[str, ...]) -> bool:
 
 def _row(message: Message, text: str, mentions: tuple[str, ...], place: int) -> ReadMessage:
     id_ = message.id
-    if len(id_) <= _NUMERIC_ID_DIGITS and id_.isascii() and id_.isdigit():
+    if len(id_) <= len(str(_MAX_PLACE)) and id_.isascii() and id_.isdigit() and int(id_) <= _MAX_PLACE:
         place = int(id_)  # within one tick of the clock ids that are numbers tell the order
     reply_to, timestamp = message.reply_to, message.timestamp
     return ReadMessage(
@@ -336,6 +336,6 @@ def _storable(id_: str) -> str:
     return id_ if id_.isascii() else id_.encode("utf-8", "replace").decode()
 
 
-def _digest(name: str) -> bytes:
-    """Stands for a name in the archive, to obey an opt-out by name without keeping names."""
-    return hashlib.blake2b(consent_key(name).encode("utf-8", "replace"), digest_size=8).digest()
+def _digest(key: str) -> bytes:
+    """Stands for a name (`consent_key`) in the archive, to obey an opt-out by name without keeping names."""
+    return hashlib.blake2b(key.encode("utf-8", "replace"), digest_size=8).digest()
