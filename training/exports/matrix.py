@@ -11,7 +11,7 @@ from training.exports.channel_names import sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
 from training.exports.message import Channel, Message
-from training.exports.time_range import checked_time
+from training.exports.time_range import checked_milliseconds
 
 NAME = "Element's JSON of a Matrix room"
 
@@ -116,7 +116,7 @@ class _Room:
             channel=self._id,
             id=event.event_id,
             author=event.sender,
-            timestamp=None if event.origin_server_ts is None else checked_time(event.origin_server_ts / 1000),
+            timestamp=None if event.origin_server_ts is None else checked_milliseconds(event.origin_server_ts),
             content=text,
             reply_to=_target(content.relates_to),
             is_bot=content.msgtype == "m.notice",

@@ -15,7 +15,7 @@ from training.exports.json_head import json_head
 from training.exports.json_values import JsonError, json_values
 from training.exports.message import Channel, Message
 from training.exports.stable_ids import StableIds
-from training.exports.time_range import checked_time
+from training.exports.time_range import checked_milliseconds
 
 NAME = "Facebook Messenger's JSON"
 
@@ -92,7 +92,7 @@ def _to_message(channel: str, record: _Record, new_id: StableIds) -> Message:
         channel=channel,
         id=new_id(name, str(time), content),
         author=name,
-        timestamp=None if time is None else checked_time(time / 1000),
+        timestamp=None if time is None else checked_milliseconds(time),
         content="" if is_unsent else content,
         is_system=record.type in _CALL_TYPES or record.call_duration is not None or _is_notice(name, content),
         name=name or None,
