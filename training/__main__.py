@@ -188,6 +188,39 @@ def evaluate(
 
 
 @app.command()
+def links(
+    exports: Exports,
+    learn: Annotated[
+        Path | None,
+        typer.Option(
+            "--learn", metavar="OUT", help="Learn a linker from the known links instead; written to this file."
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Hide the known reply links of logs, and count how many the linker finds."""
+    with _plain_failures():
+        from training.exports import ReadNotes
+        from training.links import score
+
+        if learn is None:
+            notes = ReadNotes()
+            typer.echo(score(exports, notes=notes).table())
+            for warning in notes.warnings:
+                typer.echo(f"Note: {warning}", err=True)
+        else:
+            from training.link_network import LinkTraining
+            from training.link_network import learn as learn_linker
+
+            learn_linker(exports, learn, LinkTraining(seed=seed), on_epoch=_report_epoch)
+            typer.echo(f"Written {learn}")
+
+
+def _report_epoch(epoch: int, loss: float) -> None:
+    typer.echo(f"epoch {epoch:>3}  loss {loss:.4f}", err=True)
+
+
+@app.command()
 def pretrain(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the bundle goes; one there is replaced.")
