@@ -52,7 +52,7 @@ class _Record(msgspec.Struct, gc=False):
     timestamp: str | None = None
     edited: str | None = msgspec.field(name="timestampEdited", default=None)
     content: str | None = None
-    mentions: list[_User] | None = None
+    mentions: tuple[_User, ...] | None = None  # a list is slower to make
     reference: _Reference | None = None
 
 
@@ -157,7 +157,7 @@ def _to_message(channel: str, record: _Record) -> Message:
     content = record.content or ""
     mentions: tuple[str, ...] = ()
     if "@" in content or "<" in content:
-        content, mentions = _without_names(content, record.mentions or [])
+        content, mentions = _without_names(content, record.mentions or ())
     return Message(
         channel=channel,
         id=id_,
@@ -173,7 +173,7 @@ def _to_message(channel: str, record: _Record) -> Message:
     )
 
 
-def _without_names(content: str, mentioned: list[_User]) -> tuple[str, tuple[str, ...]]:
+def _without_names(content: str, mentioned: tuple[_User, ...]) -> tuple[str, tuple[str, ...]]:
     """The content without the names of whom it mentions, and their ids: Discord also lists whom a reply pings."""
     names = [(name, str(user.id)) for user in mentioned for name in (user.nickname, user.name) if name]
     ids = [id_ for name, id_ in names if f"@{name}" in content]

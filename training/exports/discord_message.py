@@ -6,7 +6,8 @@ from collections.abc import Collection
 from training.exports.message import seconds_since_epoch
 
 _DISCORD_EPOCH_MS = 1_420_070_400_000
-_SNOWFLAKES = range(10**16, 1 << 64)  # since the summer of 2015, before the year 2154
+_FIRST_SNOWFLAKE = 10**16  # of the end of January 2015
+_SNOWFLAKES_END = 1 << 64
 
 # DiscordChatExporter prints the types it has no name for as Discord's number.
 REPLY_TYPES = frozenset({"Reply", "19"})
@@ -35,7 +36,7 @@ def snowflake_time(id_: str) -> float | None:
         number = int(id_)
     except ValueError:
         return None
-    return ((number >> 22) + _DISCORD_EPOCH_MS) / 1000 if number in _SNOWFLAKES else None
+    return ((number >> 22) + _DISCORD_EPOCH_MS) / 1000 if _FIRST_SNOWFLAKE <= number < _SNOWFLAKES_END else None
 
 
 def message_time(id_: str, printed: str | None) -> float | None:
