@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
+    from training.presets import Start
     from training.reading import Filters
-    from training.retrain import Retraining, Start
+    from training.retrain import Retraining
 
 app = typer.Typer(
     add_completion=False,
@@ -229,8 +230,8 @@ def pretrain(
     seed: Seed = 0,
 ) -> None:
     """Train the model that Chinwag ships, on the chitchat-dataset package (MIT): about 40 minutes on 2 cores."""
+    from training.presets import Start
     from training.pretrain import write_corpus
-    from training.retrain import Start
 
     with _plain_failures(), _scratch(out.parent) as scratch:
         start = Start(preset=PresetName.BASE)
@@ -244,7 +245,7 @@ def pretrain(
 
 
 def _start(preset: PresetName | None, from_: str | None, models: Path) -> "Start":
-    from training.retrain import Start
+    from training.presets import Start
 
     if preset is not None and from_ is not None:
         raise typer.BadParameter("name --preset (a new network) or --from (one that goes on learning), not both")

@@ -1,6 +1,7 @@
 """The networks on offer, each with the settings it trains well with."""
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 
@@ -72,3 +73,21 @@ PRESETS: dict[str, Preset] = {
 
 FINE_TUNING = replace(PRESETS["base"].training, learning_rate=5e-4)
 """For going on from a trained network: gentler, or it forgets how to talk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What training starts from.
+
+    Attributes:
+        preset: the name of the network's preset.
+        bundle: the bundle whose network goes on learning; None starts a new one.
+    """
+
+    preset: str
+    bundle: Path | None = None
+
+    def config(self, epochs: float | None = None, seed: int = 0) -> TrainingConfig:
+        """The preset's settings, gentler for a network that has learned before."""
+        config = PRESETS[self.preset].training if self.bundle is None else FINE_TUNING
+        return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training.dataset import Dataset
 from training.evaluate import Figures, evaluate
-from training.presets import FINE_TUNING, PRESETS, TrainingConfig
+from training.presets import PRESETS, Start, TrainingConfig
 from training.train import Evaluation, History, train
 
 
@@ -31,24 +31,6 @@ class Retraining:
     bundle: Path
     history: History
     figures: Figures
-
-
-@dataclass(frozen=True, kw_only=True)
-class Start:
-    """What training starts from.
-
-    Attributes:
-        preset: the name of the network's preset.
-        bundle: the bundle whose network goes on learning; None starts a new one.
-    """
-
-    preset: str
-    bundle: Path | None = None
-
-    def config(self, epochs: float | None = None, seed: int = 0) -> TrainingConfig:
-        """The preset's settings, gentler for a network that has learned before."""
-        config = PRESETS[self.preset].training if self.bundle is None else FINE_TUNING
-        return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)
 
 
 def retrain(
