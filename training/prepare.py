@@ -50,8 +50,9 @@ _FEWEST_HELD_OUT = 20
 _WORKERS_FROM_BYTES = 4 << 20
 """Exports that are smaller in all are read sooner than another process starts."""
 
-_PIECE_MESSAGES = 4096
+_PIECE_MESSAGES = 2048
 _PIECE_EXAMPLES = 4096
+_REPEATED = 100  # warnings among which one that says the same is not said again
 _EXAMPLE = msgspec.json.Decoder(Example)
 _BUILDING = ".building"
 
@@ -158,8 +159,8 @@ def _claimed(out: Path) -> Iterator[None]:
                 yield
             finally:
                 shutil.rmtree(out / _BUILDING, ignore_errors=True)
-        if not {path.name for path in out.iterdir()} - {LOCK}:
-            shutil.rmtree(out)
+                if all(path.name.startswith(LOCK) for path in out.iterdir()):
+                    shutil.rmtree(out, ignore_errors=True)
     except OSError as error:
         raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
 
@@ -182,7 +183,7 @@ def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> dict[s
     for summary in summaries:
         notes.garbled_records += summary.garbled
         notes.truncated_files += summary.truncated
-        notes.warnings += summary.warnings
+        notes.warnings += [warning for warning in summary.warnings if warning not in notes.warnings[-_REPEATED:]]
         names |= summary.channel_names
     return names
 

@@ -3,7 +3,6 @@
 It may be a file, a gzip file, a member of a zip archive, or a part of a big file; in UTF-8, UTF-16 or a mixture.
 """
 
-import codecs
 import gzip
 import io
 import posixpath
@@ -182,7 +181,6 @@ class ExportFile:
             self.garbled(count + 1, byte, why)
 
         with self.open() as stream:
-            stream.read(len(codecs.BOM_UTF8) if self.head.startswith(codecs.BOM_UTF8) else 0)
             try:
                 for value in json_values(stream, places, garbled):
                     count += 1
