@@ -121,7 +121,7 @@ class _Scanner:
             if not key.startswith(b'"') or self._next() != b":":
                 raise JsonError(self._byte, "a key is missing")
             self._at += 1
-            yield from self.values(_join(place, key.strip(b'"').decode("utf-8", "replace")), depth + 1)
+            yield from self.values(_join(place, _step(key)), depth + 1)
         self._at += 1
 
     def _array(self, place: str, depth: int) -> Iterator[JsonValue]:
@@ -296,6 +296,12 @@ def _is_json(text: bytes) -> bool:
         return text.isascii() or bool(text.decode())  # the decoder skips what is in strings
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
+
+
+def _step(key: bytes) -> str:
+    """A key as a step of a place; one that could be taken for something else keeps its quotes."""
+    name = key.strip(b'"').decode("utf-8", "replace")
+    return f'"{name}"' if name in ("", _ELEMENT) or "." in name else name
 
 
 def _join(place: str, key: str) -> str:
