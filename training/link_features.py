@@ -12,7 +12,7 @@ from training.encounters import HASHES, WINDOW, Array, Channel, Ints, at_positio
 
 CONTEXT = 2 * WINDOW
 """How many messages before a message its features depend on: whom a candidate spoke to before counts as well."""
-NEAREST = 20
+NEAREST = 12
 """This many messages before a message are candidates whoever wrote them."""
 CANDIDATES = NEAREST + 10
 UNIT = 32
@@ -213,7 +213,9 @@ def _fixed(values: list[Array]) -> Floats:
     out = np.empty((len(values), *values[0].shape), np.float32)
     for row, value in zip(out, values, strict=True):
         np.multiply(value, np.float32(UNIT), out=row, casting="unsafe")
-    return np.clip(np.rint(out, out=out), -LIMIT, LIMIT, out=out)
+        if value.dtype != np.bool_:
+            np.clip(np.rint(row, out=row), -LIMIT, LIMIT, out=row)
+    return out
 
 
 def _candidates(here: Ints, chosen: Ints) -> Ints:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from training.encounters import WINDOW, Array, Channel, Ints, Utterance, read
 from training.exports import ExportError
-from training.link_features import BUCKETS, CANDIDATES, CONTEXT, LIMIT, Evidence, Floats
+from training.link_features import BUCKETS, CANDIDATES, CONTEXT, LIMIT, UNIT, Evidence, Floats
 
 __all__ = ["CONTEXT", "LINKER", "NEW", "WEIGHTS", "WINDOW", "Linker", "Utterance"]
 
@@ -45,8 +45,8 @@ HIDDEN_LIMIT = 255
 OWN_WORDS = 8.0
 """How much less likely people name a message of their own as what they reply to, as a difference of logits."""
 
-_LOGIT = 32 * WEIGHT_UNIT  # a logit of 1
-_NEVER = -(1 << 23)
+
+_NEVER = -(1 << 20)
 _PIECE = 4096  # messages linked at a time
 _BLOCK = 128  # messages scored at a time, so that what is computed stays in the cache
 
@@ -59,7 +59,8 @@ class Linker:
         arrays = {name: np.asarray(weights[name]) for name in WEIGHTS}
         self._rarity = arrays.pop("rarity").astype(np.int64)
         self._embedding = arrays.pop("embedding").astype(np.int32)
-        self._weights = {name: array.astype(np.float32) for name, array in arrays.items()}
+        unit = np.float32(WEIGHT_UNIT)
+        self._weights: dict[str, Floats] = {name: array.astype(np.float32) / unit for name, array in arrays.items()}
 
     @classmethod
     def load(cls, path: Path = LINKER) -> "Linker":
@@ -86,7 +87,7 @@ class Linker:
 
     def target(self, utterances: Sequence[Utterance], first: int = 0) -> Ints:
         """The same for utterances that are known to be replies; NEW only where nothing was said before."""
-        own = np.float32(OWN_WORDS * _LOGIT)
+        own = np.float32(OWN_WORDS * UNIT)
         pieces = [
             _best(at, np.where(mine, scores[:, :-1] - own, scores[:, :-1]))
             for mine, at, scores in self._pieces(utterances, first)
@@ -97,13 +98,13 @@ class Linker:
         """Score the candidates of each message from `first` on.
 
         Returns:
-            [n, k] their positions in the channel, -1 for none, and [n, k + 1] their logits, that of NEW behind them, in
-            whole numbers.
+            [n, k] their positions in the channel, -1 for none, and [n, k + 1] their logits and that of NEW, in units of
+            1 / UNIT.
         """
         evidence = Evidence(channel, self._rarity)
         text = self._text(channel)
         weights = self._weights
-        query, key = _fix(text @ weights["query"] / WEIGHT_UNIT), _fix(text @ weights["key"] / WEIGHT_UNIT)
+        query, key = _fix(text @ weights["query"]), _fix(text @ weights["key"])
         asker = np.column_stack([evidence.asker, text]) @ weights["asker"]
         situation = np.column_stack([evidence.answer, text])
         answer = situation @ weights["answer"] + weights["bias"]
@@ -111,7 +112,7 @@ class Linker:
         for begin in range(first, len(text), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
             at = evidence.candidates[rows]
-            alike = np.matmul(key[at], query[rows, :, None])[..., 0] / 32
+            alike = np.matmul(key[at], query[rows, :, None])[..., 0] / UNIT
             pair = np.concatenate([evidence.pair(rows), _fix(alike)[None]]).reshape(len(weights["pair"]), -1)
             hidden = (pair.T @ weights["pair"]).reshape(*at.shape, -1)
             hidden += asker[at]
@@ -149,7 +150,6 @@ def _best(at: Ints, scores: Floats) -> Ints:
 
 def _rectify(hidden: Floats) -> Floats:
     """Turn sums of products into hidden units, in place."""
-    hidden *= np.float32(1 / WEIGHT_UNIT)
     return np.clip(np.rint(hidden, out=hidden), 0, HIDDEN_LIMIT, out=hidden)
 
 
