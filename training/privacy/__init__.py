@@ -7,17 +7,28 @@ too much: a sentence with a hole costs nothing, a secret that is learned cannot 
 import re
 import unicodedata
 from collections import Counter
+from itertools import chain
 
+from training.privacy.addresses import ADDRESSES
 from training.privacy.contacts import ACCOUNTS, LINKS
-from training.privacy.credentials import CREDENTIALS
+from training.privacy.credentials import KEYS, TOKENS
 from training.privacy.identity import IDENTITY
+from training.privacy.mnemonic import holds_mnemonic
+from training.privacy.passwords import PASSWORDS
+from training.privacy.payment import PAYMENT
 from training.privacy.rule import Glance, Rule, is_suspicious
 
 MAX_CHARACTERS = 20_000
 """A longer text is no chat message: all of it is taken out. It bounds the time that one message can take."""
 
-_RULES = (*LINKS, *CREDENTIALS, *IDENTITY, *ACCOUNTS)
+_RULES = (*LINKS, *KEYS, *PAYMENT, *TOKENS, *PASSWORDS, *IDENTITY, *ADDRESSES, *ACCOUNTS)
 _TELLING_WORDS = frozenset(word for rule in _RULES if rule.is_told_by_words for word in rule.words)
+_UNTOLD = tuple(index for index, rule in enumerate(_RULES) if not rule.words)
+_TOLD_BY = {
+    word: [index for index, rule in enumerate(_RULES) if word in rule.words]
+    for word in {word for rule in _RULES for word in rule.words}
+}
+_WORDS = frozenset(_TOLD_BY)
 _MAX_PASSES = 8
 _SPACES = re.compile(r"[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
@@ -39,7 +50,7 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     if len(text) > MAX_CHARACTERS:
         return "", Counter(overlong=1)
     plain = text if text.isascii() and text.isprintable() and "<" not in text else _readable(text)
-    if not is_suspicious(plain, _TELLING_WORDS):
+    if not (is_suspicious(plain, _TELLING_WORDS) or holds_mnemonic(plain)):
         return text, counts
     for _ in range(_MAX_PASSES):  # what is taken out can bring its neighbours together to something new
         before, plain = plain, _one_pass(plain, counts)
@@ -49,10 +60,10 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 
 
 def _one_pass(text: str, counts: Counter[str]) -> str:
-    glance = Glance(text)
+    glance = Glance(text, _WORDS)
     found = counts.total()
-    for rule in _RULES:
-        if glance.allows(rule):
+    for index in sorted({*_UNTOLD, *chain.from_iterable(map(_TOLD_BY.__getitem__, glance.words))}):
+        if glance.allows(rule := _RULES[index]):
             text = _take_out(rule, text, counts)
     if counts.total() == found:
         return text

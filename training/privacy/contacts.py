@@ -6,15 +6,26 @@ import re
 from itertools import pairwise
 
 from training.privacy.rule import PARTS, Match, Rule, rule
-from training.privacy.telephone import CANDIDATE, FULL_NUMBER, is_phone_number
+from training.privacy.telephone import CANDIDATE, FULL_NUMBER, is_phone_number, is_spaced_number
 
-_NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_NUMBERS = (
+    "zero oh o null cero zéro",
+    "one eins uno un",
+    "two zwei zwo dos deux due",
+    "three drei tres trois tre",
+    "four vier cuatro quatre quattro",
+    "five fünf cinco cinq cinque",
+    "six sechs seis sei",
+    "seven sieben siete sept sette",
+    "eight acht ocho huit otto",
+    "nine neun nueve neuf nove",
+)
+_DIGITS = {word: digit for digit, words in enumerate(_NUMBERS) for word in words.split()}
 
 
 def _is_no_count(match: Match) -> bool:
     """Whether digits that are spelled out are more than counting, or than "oh oh oh"."""
-    words = re.findall(r"[a-z]+", match["out"].lower().replace("oh", "zero"))
-    places = [_NUMBERS.index(word) for word in words if word in _NUMBERS]
+    places = [_DIGITS[word] for word in re.findall(r"[^\W\d]+", match["out"].lower()) if word in _DIGITS]
     steps = {later - earlier for earlier, later in pairwise(places)}
     return len(set(places)) > 2 and not steps <= {1} and not steps <= {-1}
 
@@ -31,7 +42,7 @@ PARTS |= {
     "at": r"(?:\s?[(\[{<*]\s?(?:at|@|a)\s?[)\]}>*]\s?|\s?@\s?|[\s_]+at[\s_]+)",
     "at_sign": r"(?:\s?[(\[{<*]\s?(?:at|@)\s?[)\]}>*]\s?|\s?@\s?)",
     "dot": r"(?:\s?[(\[{<*]\s?(?:dot|\.|d|punkt)\s?[)\]}>*]\s?|[\s_]+(?:dot|punkt)[\s_]+)",
-    "digit_word": r"(?:oh|zero|one|two|three|four|five|six|seven|eight|nine|double|triple)",
+    "digit_word": rf"(?:{'|'.join(_DIGITS)}|double|triple|doppel)",
     "mail_service": r"(?:gmail|hotmail|ymail|yahoo|outlook|aol|protonmail|proton|icloud|gmx|fastmail)",
 }
 _MAIL_SERVICES = "gmail hotmail ymail yahoo outlook aol protonmail proton icloud gmx fastmail"
@@ -73,6 +84,7 @@ LINKS: tuple[Rule, ...] = (
         words="""www tumblr wordpress blogspot deviantart bandcamp neocities substack gitlab github itch carrd
             newgrounds""",
     ),
+    rule("handle", r"\blive:\.?[\w.]{3,40}", signs=":", words="live"),
     rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
     rule(
         "email",
@@ -80,6 +92,7 @@ LINKS: tuple[Rule, ...] = (
             |(?<![\w.+-])[\w.+-]{3,64}@[a-z][\w-]{2,63}\b""",
         signs="@",
     ),
+    rule("email", r"(?<![\w.+-])[\w.+-]{1,64}%40(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b", digits=2, signs="%"),
     rule(
         "email",
         r"""(?<![\w.+-])[\w.+-]{1,64}(?:{{dot}}[\w+-]{1,64}){0,3}{{at}}[\w-]{1,63}
@@ -114,14 +127,23 @@ LINKS: tuple[Rule, ...] = (
 ACCOUNTS: tuple[Rule, ...] = (
     rule("phone", FULL_NUMBER, digits=10),
     rule("phone", CANDIDATE, is_phone_number, digits=6),
+    rule("phone", r"(?<![\w.,:])\d(?:[ ._-]{1,2}\d){6,15}(?![\w.,:])", is_spaced_number, digits=7),
     rule(
         "phone",
-        r"\b(?:{{digit_word}}[\s,.-]+){6,40}(?:oh|zero|one|two|three|four|five|six|seven|eight|nine)\b",
+        r"\b(?:{{digit_word}}[\s,.-]+){6,40}{{digit_word}}\b",
         _is_no_count,
-        words="zero three four five six seven eight nine",
+        words="""zero three four five six seven eight nine null eins drei vier fünf sechs sieben acht neun cuatro cinco seis siete
+            ocho nueve trois quatre cinq sept huit neuf quattro cinque sette otto nove""",
     ),
     rule("handle", r"(?<!\w)@(?!(?:everyone|here)\b)\w[\w.-]*(?:[:@][\w.-]+\.\w+)?", signs="@"),
     rule("handle", r"(?<!\w)[\w.-]{2,32}\#\d{4,5}\b", signs="#", digits=4),
+    rule("handle", r"(?<!\w)(?:(?-i:[A-Z])\w{1,15}\s)?\w{2,16}\#(?-i:[A-Z][A-Z0-9]{1,4}|[A-Z0-9]{2,5})\b", signs="#"),
+    rule(
+        "handle",
+        r"""\b(?:{{service}}|gamer)\s(?:user\s?name|user|handle|name|id|tag|account|acct?|nick|gt|gamertag|ign)s?\b
+            (?:{{is}}|\s+)["'(]?(?P<out>{{value}}(?-i:[A-Z]|(?=\w*[\d_]))[\w.-]{2,30}(?:\s(?-i:[A-Z]\w{1,15}|\d{1,4}\b)){0,2}(?:\#\w{2,5})?)""",
+        words=_SERVICES,
+    ),
     rule(
         "handle",
         r"""\b(?:my|his|her|their|our|the)\s+(?:\w+\s+)?{{service}}{{name_of}}{{is}}["'(]?
@@ -161,10 +183,16 @@ ACCOUNTS: tuple[Rule, ...] = (
     rule(
         "handle",
         r"""\b(?:user\s?name|user(?:\s?id)?(?!['’])|gamer\s?tag|login|ign|friend\scode|handle|screen\s?name
-            |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}){{end}}""",
+            |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}(?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
         words="username user userid gamer gamertag login ign id code handle screen screenname",
     ),
     rule("handle", r"(?<![\w/.])/?u/[\w-]{3,20}\b", signs="/"),
+    rule(
+        "path",
+        r"""[/\\](?:var[/\\](?:spool[/\\])?(?:mail|cron)|export[/\\]home|mnt[/\\]c[/\\]users|(?:run[/\\])?media|(?:documents[ ]and[ ]settings))[/\\]{1,2}
+            [^/\\"'<>|:\n]{1,32}(?=[/\\])|[/\\]var[/\\](?:spool[/\\])?(?:mail|cron)[/\\]\w[^\s"'<>|:]*|(?<!\w)~\w[\w.-]*(?=/)""",
+        signs="/\\",
+    ),
     rule("path", r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}[^\s"'<>|:]+""", signs="/\\"),
 )
 """To be tried last: what is left of digits and names."""

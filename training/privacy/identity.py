@@ -1,13 +1,32 @@
-"""Who and where people are: addresses, coordinates, network addresses, numbers of documents, dates of birth."""
-
-# ruff: noqa: RUF001 - the signs that people write
+"""Who people are: network addresses, numbers of documents and contracts, dates of birth."""
 
 import ipaddress
 import re
 
-from training.privacy.rule import PARTS, Match, Rule, rule
+from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
 _NO_IDENTIFIER = re.compile(r"(?:19|20)\d\d|\d{1,3}(?:st|nd|rd|th|am|pm|k|x|s)|\d\d?:\d\d", re.IGNORECASE)
+
+_DOCUMENTS = """passport driver_license drivers_license driving_licence driving_license licence license plate plates
+    license_plate licence_plate numberplate number_plate id id_card ssn social_security social insurance ni nhs medicare
+    medicaid tax taxpayer tin ein itin vat vin cpf cnpj rg cnh dni nie nif niss nino bsn pesel nip regon dowód paszport
+    aadhaar aadhar pan gstin sin abn tfn curp rfc rut cuit cédula cedula nss sécu sécurité_sociale siret siren cni
+    carte_d_identité passeport permis pasaporte passaporte patente carta_d_identità codice_fiscale partita_iva tessera
+    targa matricola matrícula matricula reisepass personalausweis ausweis ausweisnummer führerschein kennzeichen
+    steuernummer steuer_id steueridentifikationsnummer sozialversicherungsnummer svnr ahv krankenkasse
+    versichertennummer versicherungsnummer matrikelnummer kundennummer vertragsnummer bestellnummer auftragsnummer
+    rechnungsnummer sendungsnummer mitgliedsnummer aktenzeichen paspoort paspoortnummer rijbewijs kenteken klantnummer
+    burgerservicenummer personnummer pnr samordningsnummer fødselsnummer cpr henkilötunnus rodné_číslo cnp
+    member membership policy claim order order_no tracking parcel shipment booking pnr reservation confirmation
+    invoice case ticket customer client student employee staff patient badge card serial reference ref visa imei meid
+    iccid meter contract registration reg account_id meeting_id record_locator frequent_flyer loyalty
+    pedido encomenda commande dossier zamówienie overenskomst uid npi dea bvn nin nric fin hkid"""
+_BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
+    geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nacimiento fecha_de_nacimiento cumpleaños cumple née né
+    date_de_naissance naissance anniversaire anniv nato nata data_di_nascita nascita compleanno nasci nascido nascida
+    nasceu data_de_nascimento nascimento aniversário niver geboortedatum verjaardag jarig urodzony urodzona urodziny
+    urodziłem urodziłam data_urodzenia urodzenia född födelsedag födelsedatum fyller født fødselsdag fødselsdato syntynyt
+    syntymäaika родился родилась"""
 
 
 def _is_ip_address(match: Match) -> bool:
@@ -24,41 +43,14 @@ def _is_identifier(match: Match) -> bool:
 
 
 PARTS |= {
-    "month": r"""(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|
-        oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|januar|februar|märz|mai|juni|juli|oktober|dezember|enero|febrero|marzo|
-        abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre|janvier|février|mars|avril|juin|juillet|
-        août|septembre|octobre|novembre|décembre)\b\.?""",
-    "date": r"""(?:\d{1,4}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{1,4}
-        |{{month}}\s*\d{1,2}(?:st|nd|rd|th)?\b(?:,?\s*'?\d{2,4})?|{{month}},?\s+'?\d{2,4}\b
-        |(?:the\s+)?\d{1,2}(?:st|nd|rd|th|\.)?\s*(?:of\s+|de\s+)?{{month}}(?:,?\s*(?:de\s+|of\s+)?'?\d{2,4})?
+    "document": one_of(_DOCUMENTS),
+    "birth": one_of(_BIRTH),
+    "of": r"(?:\s*(?:of|de|d[ie]l?|den)\s+|\s*)",
+    "date": r"""(?:\d{1,4}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{1,4}|\d{1,2}\s\d{1,2}\s(?:19|20)?\d\d\b
+        |{{month}}\s*\d{1,2}(?:st|nd|rd|th)?\b(?:,?\s*(?:of\s+)?'?\d{2,4})?|{{month}},?\s+'?\d{2,4}\b
+        |(?:the\s+)?\d{1,2}(?:st|nd|rd|th|er|[.ºo°])?{{of}}{{month}}(?:,?{{of}}'?\d{2,4})?
         |\d{1,2}[./-]\d{1,2}|\d{8}|\d{6})""",
-    "street": r"""(?:street|avenue|ave|road|rd|lane|ln|boulevard|blvd|crescent|cres|terrace|parkway|pkwy|highway|hwy)
-        \b\.?""",
-    "way": r"""(?:{{street}}|st|drive|dr|way|court|ct|place|pl|circle|cir|close|square|sq|gardens|gdns|grove|hill|row|
-        walk|mews|trail|loop|plaza|park|view|green|rise|quay|wharf|heights|alley|broadway|pike|pass|path|ridge|run|creek)
-        \b\.?""",
-    "flat": r"(?:apt|apartment|unit|flat|suite|ste|floor|fl|room|rm|level|box|\#)\.?\s*\#?\w{1,6}\b",
-    "number": r"(?<![\w$€£.,:-])(?:{{flat}},?\s+)?\d{1,5}(?:[-/]\d{1,4})?[a-z]?,?\s+",
-    "name": r"(?-i:[A-ZÀ-Þ])(?:[^\W\d]|['’.-]){1,30}(?!\w)",
-    "direction": r"(?:[NSEW]{1,2}|North|South|East|West)\b\.?",
-    "no_name": r"""(?!(?:the|an?|my|your|our|hours?|hrs?|min(?:ute)?s?|days?|weeks?|months?|years?|yrs?|miles?|blocks?|
-        km|of|in|on|down|up|per|to|from|at|and|for|more|other|people|way|times|or|is|was|different|percent|lane|mph|kmh)\b)""",
-    "state": r"""\b(?-i:A[BLKZR]|BC|C[AOT]|D[CE]|FL|GA|HI|I[DLNA]|K[SY]|LA|M[BEDAINSOT]|N[BEVHJMYCDSL]|O[HKRN]|P[AE]|
-        QC|RI|S[CDK]|T[NX]|UT|V[TA]|W[AVIY]|NSW|VIC|QLD|TAS)\b""",
-    "uk_postcode": r"""\b(?:A[BL]|B[ABDHLNRST]?|C[ABFHMORTVW]|D[ADEGHLNTY]|E[CHNX]?|F[KY]|G[LUY]?|H[ADGPRSUX]|I[GPV]|JE|
-        K[ATWY]|L[ADELNSU]?|M[EKL]?|N[EGNPRW]?|O[LX]|P[AEHLOR]|R[GHM]|S[AEGKLMNOPRSTWY]?|T[ADFNQRSW]|UB|W[ACDFNRSV]?|YO|
-        ZE)\d[A-Z\d]?\s?\d(?!(?:ST|ND|RD|TH|AM|PM)\b)[ABD-HJLNP-UW-Z]{2}\b""",
-    "ca_postcode": r"\b(?-i:[ABCEGHJ-NPRSTVXY]\d[A-Z]\s?\d[A-Z]\d)\b",
-    "town": r"(?:,?\s*(?:\d{2}-\d{3}|\d{4}\s?(?-i:[A-Z]{2})|(?:[A-Z]-)?\d{4,6})\s+{{name}}(?:\s{{name}})?)?",
-    "rest": r"""(?:,?\s*{{flat}})?
-        (?:,?\s*{{name}}(?:\s{{name}}){0,2}(?=\s*(?:[,.!?;)\n\d]|$|(?-i:[A-Z]{1,3}\d|[A-Z]{2}\s+[\dA-Z]{3})))){0,3}
-        (?:,?\s*{{uk_postcode}}|,?\s*(?:{{state}},?\s+)?(?:{{ca_postcode}}|\d{5}(?:-\d{4})?\b|\d{4}\b)|{{town}})""",
-    "degrees": r"\d{1,3}\s?°\s?(?:\d{1,2}(?:\.\d+)?\s?['′’]\s?)?(?:\d{1,2}(?:\.\d+)?\s?[\"″”]\s?)?[NSEW]\b",
-    "article": r"(?:(?:de|del|d[ou]s?|des|da|das|la|las|los|le|les|della|dei)\s+|d['’]|l['’]|dell['’])*",
 }
-_STREETS = "street avenue ave road rd lane ln boulevard blvd crescent cres terrace parkway pkwy highway hwy"
-_WAYS = f"""{_STREETS} st drive dr way court ct place pl circle cir close square sq gardens gdns grove hill row walk
-    mews trail loop plaza park view green rise quay wharf heights alley broadway pike pass path ridge run creek"""
 
 IDENTITY: tuple[Rule, ...] = (
     rule(
@@ -70,7 +62,7 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "network address",
-        r"""(?<![\w.])(?<!version\s)(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\.|\[\.\]|\(\.\)|\s?\(?\bdot\b\)?\s?)){3}
+        r"""(?<![\w.])(?<!version\s)(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)(?:\s?\.\s?|\[\.\]|\(\.\)|\s?\(?\bdot\b\)?\s?)){3}
             (?:25[0-5]|2[0-4]\d|1?\d?\d)(?:[:/]\d{1,5})?(?!\w|\.\d|-\w)""",
         digits=4,
     ),
@@ -84,19 +76,19 @@ IDENTITY: tuple[Rule, ...] = (
     rule("id number", r"\b[A-CEGHJ-PR-TW-Z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[A-D]\b", digits=6),  # UK national insurance
     rule(
         "id number",
-        r"""\b(?:passport|(?:driver'?s?\s|driving\s)?licen[cs]e|plates?|id(?:\scard)?|ssn|social\ssecurity|insurance|ni|
-            nhs|medicare|medicaid|tax(?:payer)?|tin|ein|vin|account|acct?|routing|sort\s?code|cpf|cnpj|dni|nie|nino|bsn|
-            pesel|aadhaar|pan|member(?:ship)?|policy|order|tracking|booking|confirmation|student|employee|patient|iban|
-            card|serial|reference|visa|swift|bic|imei|phone)
-            (?:\s?(?:number|num|no|nr|n°|id|code|ref|card|ending(?:\sin)?|pin|plates?|[\#.]))*(?:{{is}}|\s+)
+        r"""\b{{document}}(?:[ ]?(?:{{no}}|card|ending(?:\sin)?|pin|plates?)[.:]?)*(?:{{is}}|\s+)(?:(?:is|de|of|my)\s+)?
             (?P<out>(?=[\w./-]*\d)\#?[a-z0-9][\w./-]{4,}(?:[ -][a-z]?\d[\w-]*)*
-                |[a-z]{0,3}\d{2,4}(?:[ -]\w{0,3}\d\w{0,3}){1,6})""",
+                |[a-z]{0,3}\d{1,4}(?:[ -]\w{0,3}\d\w{0,3}){1,8})""",
         _is_identifier,
-        words="""passport license licence plate plates id ssn social insurance ni nhs medicare medicaid tax taxpayer tin
-            ein vin account acc acct routing sort cpf cnpj dni nie nino bsn pesel aadhaar pan member membership policy
-            order
-            tracking booking confirmation student employee patient iban card serial reference visa swift bic imei""",
-        digits=1,
+        words=_DOCUMENTS,
+        digits=3,
+    ),
+    rule(
+        "id number",
+        r"""\b[^\W\d]{0,20}(?:number|nummer|numer|numero|numéro|número|nr|n°)(?:{{is}}|[.:]?\s+)
+            (?P<out>(?=(?:[\w/-]*\d){5})[\w/-]{5,}(?:[ -]\w?\d[\w-]*)*)""",
+        _is_identifier,
+        digits=5,
     ),
     rule(
         "id number",
@@ -107,75 +99,9 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "birth date",
-        r"""\b(?:born|dob|d\.o\.b\.?|date\s+of\s+birth|birth\s?da(?:y|te)|b-?day|geboren|geburtstag|nac[ií]|née?|nat[oa])
-            (?:{{is}}|\s+)?(?:(?:on|in|the|am|el|le|il)\s+)*\W{0,3}(?P<out>{{date}})""",
-        words="born dob b birth birthday birthdate bday geboren geburtstag nací naci né née nato nata",
+        r"""\b{{birth}}(?:{{is}}|[.:\s]+)?(?:(?:on|in|the|am|el|le|il|a|em|no|op|dnia|den|d\.|is|es)\s+)*\W{0,3}(?P<out>{{date}})""",
+        words=f"{_BIRTH} b",
         digits=1,
-    ),
-    rule(
-        "coordinates",
-        r"""(?<![\w.])[-+]?\d{1,3}\.\d{3,}\s?°?\s?[NSEW]?\s?[,;/ ]\s?[-+]?\d{1,3}\.\d{3,}\s?°?\s?(?:[NSEW]\b)?
-            |{{degrees}}(?:[,\s]*{{degrees}})?
-            |\blat(?:itude)?\W{0,3}[-+]?\d{1,3}\.\d+\W{1,4}(?:lon|lng|long)(?:gitude)?\W{0,3}[-+]?\d{1,3}\.\d+""",
-        digits=4,
-    ),
-    rule("address", r"\bp\.?\s?o\.?\s?box\s+\#?\d+{{rest}}", words="box", digits=1),
-    rule(
-        "address",
-        r"""{{number}}(?:{{direction}}\s+)?(?:{{no_name}}[\w'’-]{2,20}\.?\s+){1,3}?{{street}}(?:\s{{direction}})?
-            {{rest}}""",
-        words=_STREETS,
-        digits=1,
-    ),
-    rule(
-        "address",
-        r"""{{number}}(?:(?-i:[NSEW])\.?\s+)?(?:(?:(?-i:[A-ZÀ-Þ])[\w'’-]{1,20}|\d{1,3}(?:st|nd|rd|th))\s+){1,3}?
-            (?-i:(?=[A-Z])){{way}}{{rest}}""",
-        words=_WAYS,
-        digits=1,
-    ),
-    rule(
-        "address",
-        r"""\b(?-i:[A-ZÄÖÜÅØ])[\w-]{1,30}\s?(?:stra(?:ß|ss)e|str\.|weg|platz|allee|gasse|damm|ufer|straat|laan|gracht|plein|
-            gatan|vägen|gata|veien|vej|gade)\s+\d{1,4}\s?[a-z]?\b{{town}}""",
-        digits=1,
-    ),
-    rule(
-        "address",
-        r"""\b\d{1,4}(?:\s?(?:bis|ter))?,?\s+(?:rue|avenue|av\.?|boulevard|bd|place|chemin|allée|impasse|quai|cours|route)
-            \s+(?=(?-i:[A-ZÉ])|d[eu]s?\s|d['’]|l[ae]s?\s|l['’]){{article}}[\w'’-]+(?:\s(?-i:[A-Z])[\w'’-]+)*{{town}}""",
-        words="rue avenue av boulevard bd place chemin allée impasse quai cours route",
-        digits=1,
-    ),
-    rule(
-        "address",
-        r"""\b(?:calle|c/|avenida|avda\.?|av\.|plaza|paseo|carrera|cra\.?|camino|ronda|rua|travessa|praça|via|viale|piazza|
-            corso|vicolo|ul\.|ulica|ул\.|улица)\s*{{article}}(?-i:[^\W\d_a-z])[\w'’-]+(?:\s[\w'’-]+){0,3}?,?\s+
-            (?:n[º°o.]{0,2}\s*|\#\s*|д\.?\s*)?\d{1,4}\w?\b(?:[\s-]+\d+)?{{town}}""",
-        words="""calle c avenida avda av plaza paseo carrera cra camino ronda rua travessa praça via viale piazza corso
-            vicolo ul ulica ул улица""",
-        digits=1,
-    ),
-    rule(
-        "address",
-        r"\b{{name}}(?:\s[\w'’-]+){0,3}\s\d{1,4}\s?[a-z]?,\s*(?!(?:19|20)\d\d\b)\d{4,5}\s+{{name}}|〒\s?\d{3}-?\d{4}[^\n]{0,60}",
-        digits=6,
-    ),
-    rule(
-        "address",
-        r"""(?:\baddress(?:\s+here)?{{is}}|\b(?:live|lives|living|wohne|staying|located|ship\s(?:it\s)?|send\sit\s)\s*
-            (?:at|to|in\sder|in)\s+|\bhabite\s+(?:au\s+)?|\bvivo\s+en\s+)
-            (?P<out>(?:{{flat}},?\s+)?\#?\d{1,5}[a-z]?,?\s+(?!(?:min|hour|mile|block|am|pm|year|month|week|day|people|
-            degrees|bed|story|different|states|countries|cities|places|other|of|in|or|to|and|km|ish)\w*)[^\n.!?;]{3,80})""",
-        words="address live lives living wohne staying located ship send habite vivo",
-        digits=1,
-    ),
-    rule("address", r"{{uk_postcode}}|{{ca_postcode}}", digits=2),
-    rule("address", r"(?:{{name}}(?:\s{{name}}){0,2},?\s+)?{{state}},?\s+\d{5}(?:-\d{4})?\b", digits=5),
-    rule(
-        "address",
-        r"\b(?:zip|post|postal|plz)\s?(?:code)?(?:{{is}}|\s+)(?P<out>\d{4,5}(?:-\d{4})?)\b",
-        words="zip zipcode postcode post postal plz",
-        digits=4,
     ),
 )
+"""To be tried after the credentials."""

@@ -3,7 +3,7 @@
 # ruff: noqa: RUF001 - the signs that people write
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 Match = re.Match[str]
@@ -18,7 +18,7 @@ class Rule:
         pattern: the form; its group `out` is taken out. It takes time linear in the text.
         check: confirms a match by what no pattern can express, such as a checksum.
         words: the text holds one of these words, in any case, if there are any.
-        signs: the text holds one of these characters, if there are any.
+        signs: the text holds one of these characters or parts of words, if there are any.
         digits: the text holds at least so many digits.
         run: the text holds at least so many characters without a space.
     """
@@ -27,7 +27,7 @@ class Rule:
     pattern: re.Pattern[str]
     check: Callable[[Match], bool]
     words: frozenset[bytes]
-    signs: str
+    signs: tuple[str, ...]
     digits: int
     run: int
 
@@ -38,22 +38,25 @@ class Rule:
 
 
 class Glance:
-    """What is seen of a text at first glance; for most messages that is enough to be done with them."""
+    """What is seen of a text at first glance.
 
-    __slots__ = ("_digits", "_longest_run", "_text", "_words")
+    Attributes:
+        words: those of the telling words that it holds.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_digits", "_longest_run", "_text", "words")
+
+    def __init__(self, text: str, telling_words: frozenset[bytes]) -> None:
+        self.words = telling_words.intersection(_words_of(text))
         self._text = text
-        self._words = _words_of(text)
         self._digits = len(_DIGIT.findall(text))
         self._longest_run = max(map(len, text.split()), default=0)
 
     def allows(self, rule: Rule) -> bool:
-        """Whether the rule's pattern could match."""
+        """Whether the pattern of a rule could match, but for its words."""
         return (
             self._digits >= rule.digits
             and self._longest_run >= rule.run
-            and (not rule.words or not rule.words.isdisjoint(self._words))
             and (not rule.signs or any(sign in self._text for sign in rule.signs))
         )
 
@@ -99,17 +102,32 @@ def rule(
     """Compile a rule.
 
     Args:
-        kind, check, signs, digits, run: see `Rule`.
+        kind, check, digits, run: see `Rule`.
         pattern: in any case and with free spacing; `{{name}}` stands for one of `PARTS`. Without a group `out` all
             of it is taken out.
-        words: separated by spaces.
+        signs: characters, or with spaces between them parts of words.
+        words: separated by spaces; see `one_of`.
     """
     while "{{" in pattern:
         pattern = re.sub(r"\{\{(\w+)\}\}", lambda name: PARTS[name[1]], pattern)
     if "(?P<out>" not in pattern:
         pattern = f"(?P<out>{pattern})"
+    parts = tuple(signs.split() if " " in signs else signs)
     compiled = re.compile(pattern, re.IGNORECASE | re.VERBOSE)
-    return Rule(kind, compiled, check, frozenset(words.encode().split()), signs, digits, run)
+    return Rule(kind, compiled, check, frozenset(_telling(words)), parts, digits, run)
+
+
+def one_of(names: str) -> str:
+    """A pattern of any of the names, which are separated by spaces; `_` in a name is a gap, a hyphen or nothing."""
+    longest_first = sorted(names.split(), key=len, reverse=True)
+    return f"(?:{'|'.join(longest_first).replace('_', '[ _-]?')})"
+
+
+def _telling(names: str) -> Iterator[bytes]:
+    """The words by which the names are seen: all of each in one, and the longest of its parts."""
+    for name in names.split():
+        yield name.replace("_", "").encode()
+        yield max(name.split("_"), key=len).encode()
 
 
 _DIGIT = re.compile(r"\d")
@@ -122,7 +140,9 @@ _QUOTES = dict.fromkeys(map(ord, "‘’“”„«»…–—¿¡"), " ")
 
 PARTS = {
     "is": r"""(?:\s*(?:'s|’s|[:=]+|-+>|=>|→)\s*
-        |\s+(?:is|was|are|ist|es|est|é|jest|-)\s+(?:(?:now|just|literally|currently|still)\s+)?)""",
+        |\s+(?:is|was|are|ist|war|lautet|sind|es|era|son|est|était|sont|é|são|è|sono|är|var|er|jest|to\sjest|-)\s+
+        (?:(?:now|just|literally|currently|still|like|always|jetzt|immer|ahora|maintenant|toujours|agora|nu|teraz)\s+)?
+        |\s+to\s+(?={{odd}}))""",
     # Where a name or a password is told after "is", none of these words stands there.
     "value": r"""(?!(?:the|an?|not|wrong|right|correct|incorrect|required|needed|too|so|very|my|your|our|his|her|their|
         its?|in|on|at|to|for|of|and|or|but|that|this|these|what|when|where|how|still|just|really|always|never|already|
@@ -138,5 +158,18 @@ PARTS = {
     "handle": r"[@$]?(?:live:)?\w[\w.\-]{0,30}\w(?:\#\w{3,5})?\b",
     # A digit, an underscore or a capital inside: no word of a language.
     "odd": r"(?=[@$]|(?=\S{0,32}[a-z])[\w.\-]{0,32}(?:\w[\d_]|\d\w|_\w|\w\.\w)|\w{0,32}(?-i:[a-z][A-Z]))",
+    # As people make passwords: letters and, among them, a digit or a sign.
+    "strong": r"""(?=\S{0,40}[^\W\d_])(?=\S{0,40}(?:\d|[!@\#$%^&*_+=~?-]\w))[^\s,;"'`()]{5,64}(?<![.:])""",
+    "no": r"(?:number|num|numbers|nummer|numer|numero|numéro|número|nr|nro|no|n°|id|code|ref|\#)",
+    "month": r"""(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|
+        oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|januari?|jänner|februari?|märz|maart|mars|mei|maj|mai|juni|juli|augusti?|
+        augustus|okt(?:ober)?|dez(?:ember)?|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|
+        noviembre|diciembre|janvier|février|avril|juin|juillet|août|septembre|octobre|novembre|décembre|janeiro|
+        fevereiro|março|maio|junho|julho|setembro|outubro|novembro|dezembro|gennaio|febbraio|aprile|maggio|giugno|luglio|
+        settembre|ottobre|dicembre|stycznia|lutego|marca|kwietnia|maja|czerwca|lipca|sierpnia|września|października|
+        listopada|grudnia)\b\.?""",
+    "clause": r"""(?:"[^"\n]{1,80}"|'[^'\n]{1,80}'|`[^`\n]{1,80}`
+        |\S{1,199}[^\s,;](?:[ ](?![-–(&|])[^\s,.!?;]{1,40}){0,4})""",
+    "for_what": r"(?:\s(?:for|to|of|on)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?",
 }
 """What several patterns share; more is added by those who use it."""

@@ -7,12 +7,14 @@ the numbering plans of a few countries (`phonenumbers`, Google's libphonenumber)
 # ruff: noqa: RUF001 - the signs that people write
 
 import re
+from itertools import pairwise
 
 import phonenumbers
 
 CANDIDATE = r"""
     (?<![\w$€£¥#.,:/-])(?<![$€£¥]\s)
-    (?P<out>[+(]{0,2}\d(?:[\s().\-/–]{0,3}\d){5,16})
+    (?P<out>(?P<number>[+(]{0,2}\d(?:[\s().\-/–]{0,3}\d){5,16})
+        (?:\s?(?:ext\.?|extension|x|durchwahl|dw|poste|int\.?)\s?\d{1,6}\b)?)
     (?![\d%$€£¥]|[.,:]\d|\w)
 """
 """A run of digits as people write numbers; `is_phone_number` tells which are meant for a telephone."""
@@ -20,21 +22,59 @@ CANDIDATE = r"""
 FULL_NUMBER = r"""
     (?<![\w.+])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)
     (?:(?:\+?1[\s.-])?\(?[2-9]\d\d\)?[\s.-]{1,2}\d{3}[\s.-]\d{4}|0\d{4}[\s-]?\d{6})(?!\d)
+    (?:\s?(?:ext\.?|extension|x|durchwahl|dw|poste|int\.?)\s?\d{1,6}\b)?
 """
 """Numbers of North America and Britain as they are mostly written; nothing else looks like them."""
 
-_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "NL", "PL", "BR", "IN", "AU", "MX")
+_REGIONS = tuple(
+    [
+        "US",
+        "GB",
+        "DE",
+        "FR",
+        "ES",
+        "IT",
+        "NL",
+        "PL",
+        "BR",
+        "IN",
+        "AU",
+        "MX",
+        "PT",
+        "BE",
+        "AT",
+        "CH",
+        "SE",
+        "NO",
+        "DK",
+        "FI",
+        "IE",
+        "CZ",
+        "RO",
+        "GR",
+        "TR",
+        "RU",
+        "UA",
+        "ZA",
+        "NZ",
+        "AR",
+        "CL",
+        "CO",
+    ]
+)
 _LOOK_BACK = 40  # characters before a number in which its purpose is told
 _PURPOSE = re.compile(
-    r"\b(?:call|text|txt|phone|cell|mobile|mob|tel|telephone|telefon|handy|whats\s?app|sms|ring|dial|fax|fone|celular|"
-    r"reach|num(?:ber|éro|ero)?|nummer|numer|#|contact|hmu|hit me up|message|msg|signal|viber|digits|landline|"
-    r"extension)\b",
+    r"\b(?:call|text|txt|phone|cell|mob(?:ile?)?|tel|tél|telephone|telefon|teléfono|telefone|telefono|handy|whats\s?app|wa|sms|"
+    r"ring|dial|fax|fone|celular|cel|reach|n[uo]?mb?e?r|num|nºs?|n[ou]m(?:ber|éro|ero|er)?|número|nummer|#|contact|hmu|hit me up|"
+    r"message|msg|signal|viber|digits|landline|extension|appel\w*|portable|fixe|llama\w*|móvil|movil|escr[ií]beme|lig[au]\w*|"
+    r"telemóvel|zap|bel|bellen|mobiel|mobiltelefon|chiama\w*|cellulare|dzwoń|zadzwoń|komórk\w*|ruf\w*|festnetz|nr|mobil|"
+    r"телефон|номер|звони\w*|ext)\b",
     re.IGNORECASE,
 )
 _AMOUNT = re.compile(
-    r"\s?(?:k|m|bn|usd|eur|gbp|dollars?|euros?|pounds?|bucks|people|users|views|subs|subscribers|followers|points|pts|xp|gold|"
-    r"coins|credits|gems|km|kg|mb|gb|bytes|years?|miles|feet|hp|dmg|damage|million|billion|times|songs|votes|players|"
-    r"members|messages|steps|words|lines|rows|hours|seconds|ms|percent)\b",
+    r"(?:k|m|bn|\s?(?:million|billion|usd|eur|gbp|dollars?|euros?|pounds?|bucks|people|users|views|subs|subscribers|followers|points|pts|xp|gold|"
+    r"coins|credits|gems|km|kg|mb|gb|bytes|years?|miles|feet|hp|dmg|damage|times|songs|votes|players|"
+    r"members|messages|copies|sold|units|downloads|streams|hits|m/s|meters|metres|steps|words|lines|rows|hours|seconds|ms|percent))\b",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -56,7 +96,7 @@ def is_phone_number(match: re.Match[str]) -> bool:
     Args:
         match: a match of `CANDIDATE`.
     """
-    text, start, end = match["out"], match.start("out"), match.end("out")
+    text, start, end = match["number"], match.start("out"), match.end("out")
     digits = re.sub(r"\D", "", text)
     if len(set(digits)) < 2 or _DATE.fullmatch(text):
         return False
@@ -64,9 +104,18 @@ def is_phone_number(match: re.Match[str]) -> bool:
         return len(digits) >= 8
     if _THOUSANDS.fullmatch(text) or _AMOUNT.match(match.string, end):
         return False
+    if len(digits) >= 9 and text.isdigit():
+        return True
     if _FULL.fullmatch(text) or _PURPOSE.search(match.string, max(0, start - _LOOK_BACK), start):
         return True
     return 8 <= len(digits) <= 15 and _is_in_a_plan(text, digits)
+
+
+def is_spaced_number(match: re.Match[str]) -> bool:
+    """Whether digits that stand apart are a number that is to be hidden, neither counting nor zeros and ones."""
+    places = list(map(int, re.findall(r"\d", match["out"])))
+    steps = {later - earlier for earlier, later in pairwise(places)}
+    return len(set(places)) > 3 and not steps <= {0, 1} and not steps <= {0, -1}
 
 
 def _is_in_a_plan(text: str, digits: str) -> bool:
