@@ -41,7 +41,7 @@ def make_author(person: int, *, with_roles: bool) -> dict[str, object]:
     id_ = str(200_000_000_000_000_000 + person * 7919)
     roles = [
         {"id": str(300 + role), "name": f"role {role}", "color": "#FD7875", "position": role}
-        for role in range(person % 4)
+        for role in range(2 + person % 8)
     ]
     return {
         "id": id_,
@@ -71,7 +71,7 @@ class Writer:
             "imageUrl": "https://cdn.example.com/f",
         }
         fire = {"emoji": emoji, "count": 2, "users": [make_author(person, with_roles=False) for person in (1, 2)]}
-        self._reactions = ["[]"] * 9 + [as_exported([fire], 3)]
+        self._reactions = ["[]"] * 6 + [as_exported([fire], 3)]
         self._recent: list[tuple[str, int]] = []
         self._now_ms = 1_500_000_000_000
         self._number = 0
