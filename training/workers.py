@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 
 from model import ChinwagError
 
+_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _AHEAD = 2  # tasks that wait for each process, so that none is idle while a result is taken
 
 _Task = TypeVar("_Task")
@@ -28,6 +29,8 @@ class Workers:
     """Some processes that stay ready; with a count of 0, this process itself."""
 
     def __init__(self, count: int) -> None:
+        for variable in _THREADS:  # of NumPy in each process: there are as many processes as cores
+            os.environ.setdefault(variable, "1")
         # Spawned, not forked: the same on all systems, and safe beside threads.
         self._count = count
         context = multiprocessing.get_context("spawn")
