@@ -10,7 +10,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -127,12 +127,12 @@ def prepare(
             archive.settle()
             tally = _tally(summaries, archive)
             spool = _Spool(out / _BUILDING)
-            conversations, statistics = Conversations(spool.folder), Statistics()
-            for turn in conversations.turns(_linked(archive, pool, on_progress)):
-                statistics.add(turn)
-                if example := _example(turn, tally):
-                    spool.add(split(example.conversation, config.validation_share), example)
-            spool.close()
+            with closing(spool):
+                conversations, statistics = Conversations(spool.folder), Statistics()
+                for turn in conversations.turns(_linked(archive, pool, on_progress)):
+                    statistics.add(turn)
+                    if example := _example(turn, tally):
+                        spool.add(split(example.conversation, config.validation_share), example)
             tally.conversations = conversations.conversations
             tally.left_out += conversations.left_out
             tally.kept -= conversations.left_out.total()
