@@ -3,18 +3,23 @@
 import gzip
 import json
 import shutil
+import sqlite3
 import sys
 from pathlib import Path
 
 import pytest
+import tqdm
 from typer.testing import CliRunner, Result
 
 from model import bundle
 from model.bundle import Bundle, live_bundle
-from tests.training.conftest import write_corpus
+from model.consent import FILE_NAME as CONSENT
+from model.consent import Consent
+from tests.training.conftest import discord, write_corpus, write_discord
 from training import train as loop
 from training.__main__ import app
 from training.dataset import Dataset
+from training.lock import locked
 from training.presets import Preset
 from training.pretrain import write_corpus as write_pretraining_corpus
 
@@ -113,10 +118,169 @@ def test_ctrl_c_before_training_changes_nothing(small: Path, trained: Path, monk
         raise KeyboardInterrupt
 
     before = live_bundle(trained)
-    monkeypatch.setattr("training.prepare.examples_of", interrupt)
-    assert "nothing was changed" in refused(call("retrain", small, "--models", trained, "--preset", "base"))
+    with monkeypatch.context() as patch:
+        patch.setattr("training.prepare.Conversations", interrupt)
+        assert "nothing was changed" in refused(call("retrain", small, "--models", trained, "--preset", "base"))
     assert live_bundle(trained) == before
-    assert len(list(trained.iterdir())) == 2
+    monkeypatch.setattr("training.reading._read", interrupt)  # the next run goes on with what was read
+    result = call("retrain", small, "--models", trained, "--preset", "classic", "--epochs", "1")
+    assert result.exit_code == 0, result.output
+    assert {path.name for path in trained.iterdir()} == {"current", before.name, live_bundle(trained).name}
+
+
+class TestPrepare:
+    """The options of prepare, which retrain has as well."""
+
+    @pytest.fixture
+    def server(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "server"
+        folder.mkdir()
+        for name in ("general", "art", "nsfw-talk"):
+            first = discord("ann", f"who is in {name}?", at=1.0)
+            reply = discord("bob", f"it is me in {name}", at=2.0, to=first["id"])
+            write_discord(folder / f"{name}.json", first, reply, channel=name)
+        return folder
+
+    @pytest.mark.parametrize(
+        ("options", "learned"),
+        [
+            ([], {"general", "art"}),
+            (["--channel", "general"], {"general"}),
+            (["--channel", "#gen*", "--channel", "NSFW-talk"], {"general", "nsfw-talk"}),
+            (["--not-channel", "gen*"], {"art"}),
+            (["--blocklist", "BLOCKLIST"], {"general"}),
+            (["--language", "en"], {"general", "art"}),
+            (["--workers", "0"], {"general", "art"}),
+            (["--workers", "2"], {"general", "art"}),
+        ],
+    )
+    def test_what_is_learned_can_be_chosen(
+        self, tmp_path: Path, server: Path, options: list[str], learned: set[str]
+    ) -> None:
+        (tmp_path / "blocklist.txt").write_text("# no art\nart\n")
+        options = [str(tmp_path / "blocklist.txt") if option == "BLOCKLIST" else option for option in options]
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m", *options)
+        assert result.exit_code == 0, result.output
+        assert replies(tmp_path / "d") == {f"it is me in {name}" for name in learned}
+
+    def test_the_counts_and_notes_are_printed_and_no_progress_to_what_is_no_terminal(
+        self, tmp_path: Path, server: Path
+    ) -> None:
+        (server / "notes.txt").write_bytes(b"\x00\x01 no export")
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m")
+        rows = {tuple(row.rsplit(maxsplit=1)) for row in result.stdout.splitlines()}
+        assert rows == {
+            ("messages read", "6"),
+            ("  left out: channel not safe for work", "2"),
+            ("  kept", "4"),
+            ("turns", "4"),
+            ("conversations", "2"),
+            ("  skipped: no context", "2"),
+            ("examples", "2"),
+            ("  held out for validation", "0"),
+        }
+        notes = result.stderr.splitlines()
+        assert all(note.startswith("Note: ") for note in notes)
+        assert "notes.txt" in notes[0]
+        assert "too few conversations" in notes[-1]
+
+    @pytest.mark.xfail(reason="a run of more than a second shows its bars in a log file, too", strict=False)
+    def test_no_progress_is_shown_to_what_is_no_terminal_however_long_it_takes(
+        self, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class WithoutDelay(tqdm.tqdm):  # type: ignore[type-arg]
+            def __init__(self, **options: object) -> None:
+                super().__init__(**options | {"delay": 0, "mininterval": 0})
+
+        monkeypatch.setattr(tqdm, "tqdm", WithoutDelay)
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m")
+        assert result.exit_code == 0, result.output
+        assert "Reading" not in result.stderr
+
+    def test_columns_of_a_table_can_be_named(self, tmp_path: Path) -> None:
+        table = tmp_path / "chat.csv"
+        table.write_text("Wer,Was\nann,who is there?\nbob,it is me\n")
+        columns = "author=Wer, content=Was"
+        result = call("prepare", table, "--out", tmp_path / "d", "--models", tmp_path / "m", "--columns", columns)
+        assert result.exit_code == 0, result.output
+        assert replies(tmp_path / "d") == {"it is me"}
+
+    def test_columns_that_make_no_sense_are_refused(self, tmp_path: Path, server: Path) -> None:
+        result = call("prepare", server, "--out", tmp_path / "d", "--columns", "author")
+        assert result.exit_code == 2
+        assert "author=user,content=text" in result.stderr
+
+    @pytest.mark.xfail(reason="the identifier's ValueError is no plain sentence", strict=False)
+    def test_a_language_nobody_knows_is_one_plain_sentence(self, tmp_path: Path, server: Path) -> None:
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m", "--language", "klingon")
+        assert result.exit_code in (1, 2)
+        assert isinstance(result.exception, SystemExit)
+        assert "klingon" in result.stderr
+
+    def test_a_blocklist_that_is_missing_is_one_plain_sentence(self, tmp_path: Path, server: Path) -> None:
+        result = call("prepare", server, "--out", tmp_path / "d", "--blocklist", tmp_path / "missing.txt")
+        assert "missing.txt" in refused(result)
+
+    def test_whoever_opted_out_in_the_models_folder_is_not_learned(self, tmp_path: Path, server: Path) -> None:
+        models = tmp_path / "models"
+        models.mkdir()
+        Consent.open(models / CONSENT).opt_out("BOB")
+        first = discord("ann", "who else?", at=1.0)
+        write_discord(server / "general.json", first, discord("cat", "it is cat", at=2.0, to=first["id"]))
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", models)
+        assert replies(tmp_path / "d") == {"it is cat"}
+        assert "left out: opted out" in result.stdout
+
+    def test_a_consent_file_that_cannot_be_read_stops_everything(self, tmp_path: Path, server: Path) -> None:
+        (tmp_path / CONSENT).write_bytes(b"scratched")
+        result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path)
+        assert "opted out" in refused(result)
+        assert not (tmp_path / "d").exists()
+
+    def test_a_folder_in_which_another_process_works_is_refused_in_one_plain_sentence(
+        self, tmp_path: Path, server: Path
+    ) -> None:
+        (tmp_path / "d").mkdir()
+        with locked(tmp_path / "d"):
+            result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m")
+        assert "Another process is at work" in refused(result)
+
+    def test_a_full_disk_is_one_plain_sentence(
+        self, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(*arguments: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr("training.archive.Archive.add_reading", full)
+        sentence = refused(call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m"))
+        assert "disk is full" in sentence
+        assert "make room" in sentence
+
+    def test_retrain_keeps_the_dataset_where_it_is_told_and_reads_only_what_is_new(
+        self, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        options = ["--models", tmp_path / "m", "--preset", "classic", "--epochs", "1", "--data", tmp_path / "data"]
+        assert call("retrain", small, *options).exit_code == 0
+        assert len(Dataset.open(tmp_path / "data").train)
+
+        def read_again(*arguments: object) -> None:
+            raise AssertionError
+
+        monkeypatch.setattr("training.reading._read", read_again)
+        assert call("retrain", small, *options).exit_code == 0
+        assert len([path for path in (tmp_path / "m").iterdir() if path.is_dir()]) >= 2
+
+    def test_retrain_takes_the_options_of_prepare(self, small: Path, tmp_path: Path) -> None:
+        options = ["--models", tmp_path / "m", "--preset", "classic", "--epochs", "1", "--not-channel", "c1*"]
+        result = call("retrain", small, *options, "--workers", "0", "--language", "en")
+        assert result.exit_code == 0, result.output
+        assert "left out: channel left out" in result.stdout
+
+
+def replies(data: Path) -> set[str]:
+    """All replies of a dataset, of one that is too small to hold some out."""
+    dataset = Dataset.open(data)
+    return {dataset.tokenizer.decode(dataset.train.replies[row].tolist()) for row in range(len(dataset.train))}
 
 
 class TestBadInput:
