@@ -12,6 +12,7 @@ from itertools import chain
 from training.privacy.addresses import ADDRESSES
 from training.privacy.contacts import ACCOUNTS, LINKS
 from training.privacy.credentials import KEYS, TOKENS
+from training.privacy.hints import HINTS
 from training.privacy.identity import IDENTITY
 from training.privacy.mnemonic import holds_mnemonic
 from training.privacy.passwords import PASSWORDS
@@ -21,7 +22,7 @@ from training.privacy.rule import Glance, Rule, is_suspicious
 MAX_CHARACTERS = 20_000
 """A longer text is no chat message: all of it is taken out. It bounds the time that one message can take."""
 
-_RULES = (*LINKS, *KEYS, *PAYMENT, *TOKENS, *PASSWORDS, *IDENTITY, *ADDRESSES, *ACCOUNTS)
+_RULES = (*LINKS, *KEYS, *PAYMENT, *TOKENS, *PASSWORDS, *IDENTITY, *ADDRESSES, *ACCOUNTS, *HINTS)
 _TELLING_WORDS = frozenset(word for rule in _RULES if rule.is_told_by_words for word in rule.words)
 _UNTOLD = tuple(index for index, rule in enumerate(_RULES) if not rule.words)
 _TOLD_BY = {

@@ -42,7 +42,7 @@ PARTS |= {
         |(?!\d{2}000)\d{5})(?!\d)""",
     "town": r"""(?:[,\s]{1,2}(?:{{euro_postcode}}|(?!(?:19|20)\d\d)\d{4})\s+{{name}}(?:[\s-]{{name}})?|,\s*{{euro_postcode}}\s+[^\W\d]+)""",
     "house": r"(?:n[º°o.]{0,2}\s*|\#\s*|д\.?\s*|nr\.?\s*|number\s)?\d{1,4}(?:\s?[/-]\s?\d{1,4}|\s?(?:bis|ter)\b|\s?[a-z]\b)?",
-    "floor": r"""(?:,\s*(?:\d{1,2}\s?[ºª°oa]\.?\s?[a-z]{0,4}\b|(?:piso|étage|etage|esc|dto|dcha|izq|lok|m|bte|bus|lgh|int|scala|
+    "floor": r"""(?:,?\s*(?:\d{1,2}\s?[ºª°oa]\.?\s?[a-z]{0,4}\b|(?:piso|étage|etage|esc|dto|dcha|izq|lok|m(?=[.\s]\s?\d)|bte|bus|lgh|int|scala|
         apto|appt|bât|og|eg|whg|wohnung)\.?\s?\w{1,5}\b|{{flat}})){0,3}""",
     "rest": r"""(?:,?\s*{{flat}})?
         (?:,?\s*{{name}}(?:\s{{name}}){0,2}(?=\s*(?:[,.!?;)\n\d]|$|(?-i:[A-Z]{1,3}\d|[A-Z]{2}\s+[\dA-Z]{3})))){0,3}
@@ -53,6 +53,7 @@ PARTS |= {
 }
 
 ADDRESSES: tuple[Rule, ...] = (
+    rule("address", r"\bPSC\s\d{1,4}\s*,?\s*Box\s\d+[^\n]{0,30}?\d{5}\b|\b[AFD]PO,?\sA[AEP]\s\d{5}", digits=5),
     rule(
         "coordinates",
         r"""(?<![\w.])[-+]?\d{1,3}\.\d{3,}\s?°?\s?[NSEW]?\s?[,;/ ]\s?[-+]?\d{1,3}\.\d{3,}\s?°?\s?(?:[NSEW]\b)?
@@ -65,9 +66,9 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
     rule(
         "address",
-        r"\b(?:p\.?\s?o\.?\s?box|postfach|postbus|apartado(?:\sde\scorreos)?|bo[iî]te\spostale|b\.?p\.?|casella\spostale|skrytka\spocztowa|caixa\spostal|box)\s+\#?\d+(?:[ ]\d+)*{{rest}}",
+        r"\b(?:p\.?\s?o\.?\s?box|postfach|postbus|apartado(?:\sde\scorreos)?|bo[iî]te\spostale|b\.?p\.?|casella\spostale|skrytka\spocztowa|caixa\spostal)\s+\#?\d+(?:[ ]\d+)*{{rest}}",
         words="box postfach postbus apartado postale boîte boite bp casella skrytka caixa",
-        digits=3,
+        digits=1,
     ),
     rule(
         "address",
@@ -126,7 +127,7 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
     rule(
         "address",
-        r"""(?:\b{{address}}(?:\s+here)?{{is}}|\b(?:live|lives|living|wohne|staying|located|ship\s(?:it\s)?|send\sit\s|deliver|liefern)\s*
+        r"""(?:\b{{address}}(?:\s+here)?(?:{{is}}|\s+)|\b(?:live|lives|living|wohne|staying|located|ship\s(?:it\s)?|send\sit\s|deliver|liefern)\s*
             (?:at|to|in\sder|in|an)\s+|\bhabite\s+(?:au\s+)?|\bvivo\s+en\s+|\babito\s+in\s+|\bmoro\s+(?:em|na|no)\s+|\bmieszkam\s+(?:na|przy)\s+)
             (?P<out>(?:{{flat}},?\s+)?\#?\d{1,5}[a-z]?,?\s+(?!(?:min|hour|mile|block|am|pm|year|month|week|day|people|
             degrees|bed|story|different|states|countries|cities|places|other|of|in|or|to|and|km|ish)\w*)[^\n.!?;]{3,80})""",
@@ -139,6 +140,13 @@ ADDRESSES: tuple[Rule, ...] = (
         words=_ADDRESS,
         digits=1,
     ),
+    rule(
+        "address",
+        r"\b(?:number|no\.?|nr\.?|\#)\s?\d{1,4}[a-z]?,?\s(?:on|in|at)\s{{name}}(?:\s{{name}})?\s{{way}}",
+        words=_WAYS,
+        digits=1,
+    ),
+    rule("address", r"///\w+\.\w+\.\w+", signs="/"),
     rule("address", r"{{uk_postcode}}|{{ca_postcode}}", digits=2),
     rule("address", r"(?:{{name}}(?:\s{{name}}){0,2},?\s+)?{{state}},?\s+\d{5}(?:-\d{4})?\b", digits=5),
     rule(

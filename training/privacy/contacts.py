@@ -5,7 +5,7 @@
 import re
 from itertools import pairwise
 
-from training.privacy.rule import PARTS, Match, Rule, rule
+from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 from training.privacy.telephone import CANDIDATE, FULL_NUMBER, is_phone_number, is_spaced_number
 
 _NUMBERS = (
@@ -30,28 +30,26 @@ def _is_no_count(match: Match) -> bool:
     return len(set(places)) > 2 and not steps <= {1} and not steps <= {-1}
 
 
+SERVICES = """insta instagram ig snap snapchat sc tik_tok twitter twitch steam psn xbox xbox_live gt gamer_tag discord
+    telegram tg kik skype whats_app facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber mastodon
+    bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash_app paypal zelle epic epic_games riot
+    origin uplay battle_net battle_tag btag bnet roblox minecraft mc nintendo aim msn icq ao3 wattpad strava last_fm
+    lichess chess_com fortnite valorant osu vrchat runescape osrs hypixel faceit threema matrix"""
+
+
 PARTS |= {
-    "service": r"""(?:insta(?:gram)?|ig|snap(?:chat)?|sc|tik\s?tok|twitter|twitch|steam|psn|xbox(?:\slive)?|gt|
-        gamer\s?tag|discord|telegram|tg|kik|skype|whats\s?app|facebook|fb|messenger|reddit|github|gitlab|linkedin|signal|wechat|qq|
-        vk|viber|mastodon|bluesky|bsky|tumblr|pinterest|youtube|yt|spotify|soundcloud|onlyfans|venmo|cash\s?app|paypal|
-        zelle|epic(?:\sgames)?|riot|origin|uplay|battle\.?\s?(?:net|tag)|bnet|roblox|minecraft|nintendo|aim|msn|icq|ao3|
-        wattpad|strava|last\.?fm|lichess|chess\.com)\b""",
+    "service": rf"{one_of(SERVICES)}\b",
     "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile|channel|page)\b)?",
     "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$
         |(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
-    "at": r"(?:\s?[(\[{<*]\s?(?:at|@|a)\s?[)\]}>*]\s?|\s?@\s?|[\s_]+at[\s_]+)",
-    "at_sign": r"(?:\s?[(\[{<*]\s?(?:at|@)\s?[)\]}>*]\s?|\s?@\s?)",
-    "dot": r"(?:\s?[(\[{<*]\s?(?:dot|\.|d|punkt)\s?[)\]}>*]\s?|[\s_]+(?:dot|punkt)[\s_]+)",
+    "at": r"""(?:\s?[(\[{<*]\s?(?:at|@|a|ät|arroba|chiocciola|arobase)\s?[)\]}>*]\s?|\s?@\s?
+        |[\s_]+(?:at|ät)[\s_]+)""",
+    "at_sign": r"(?:\s?[(\[{<*]\s?(?:at|@|ät)\s?[)\]}>*]\s?|\s?@\s?)",
+    "dot": r"(?:\s?[(\[{<*]\s?(?:dot|\.|d|punkt|punto|ponto|point)\s?[)\]}>*]\s?|[\s_]+(?:dot|punkt)[\s_]+)",
     "digit_word": rf"(?:{'|'.join(_DIGITS)}|double|triple|doppel)",
     "mail_service": r"(?:gmail|hotmail|ymail|yahoo|outlook|aol|protonmail|proton|icloud|gmx|fastmail)",
 }
 _MAIL_SERVICES = "gmail hotmail ymail yahoo outlook aol protonmail proton icloud gmx fastmail"
-_SERVICES = """insta instagram ig snap snapchat sc tik tiktok twitter twitch steam psn xbox gt gamer gamertag discord
-    telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
-    mastodon bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash cashapp paypal zelle epic
-    riot origin uplay battle battlenet battletag bnet roblox minecraft nintendo aim msn icq ao3 wattpad strava
-    lastfm fm lichess chess"""
-
 LINKS: tuple[Rule, ...] = (
     rule(
         "mention",
@@ -84,6 +82,7 @@ LINKS: tuple[Rule, ...] = (
         words="""www tumblr wordpress blogspot deviantart bandcamp neocities substack gitlab github itch carrd
             newgrounds""",
     ),
+    rule("link", r"(?<![\w@.-])(?:[a-z0-9-]{1,63}\.){1,5}[a-z]{2,24}:\d{2,5}(?!\w)", digits=2, signs=":"),
     rule("handle", r"\blive:\.?[\w.]{3,40}", signs=":", words="live"),
     rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
     rule(
@@ -96,7 +95,7 @@ LINKS: tuple[Rule, ...] = (
     rule(
         "email",
         r"""(?<![\w.+-])[\w.+-]{1,64}(?:{{dot}}[\w+-]{1,64}){0,3}{{at}}[\w-]{1,63}
-            (?:{{dot}}(?!dot\b)[a-z]{2,24}){1,3}\b""",
+            (?:{{dot}}(?!(?:dot|punkt|punto|ponto|point)\b)[a-z]{2,24}){1,3}\b""",
         words="dot punkt",
     ),
     rule(
@@ -109,6 +108,13 @@ LINKS: tuple[Rule, ...] = (
         r"""(?<![\w.+-])(?:[\w.+-]{2,64}\s+at\s+{{mail_service}}(?:\s?(?:\.|dot)\s?[a-z]{2,6})+
             |{{odd}}[\w.+-]{2,64}\s+at\s+{{mail_service}}|{{value}}[\w.+-]{3,64}\s+at\s+(?:gmail|hotmail))\b""",
         words=_MAIL_SERVICES,
+    ),
+    rule(
+        "email",
+        r"""(?<![\w.+-])[\w.+-]{1,64}(?:\s(?:punto|ponto|point|punt|kropka|punkt)\s[\w+-]{1,64}){0,3}
+            \s?[(\[]?(?:arroba|chiocciola|arobase|apenstaartje|małpa|snabel-a|klammeraffe)[)\]]?\s?[\w-]{1,63}
+            (?:(?:\s(?:punto|ponto|point|punt|kropka|punkt|dot)\s|\.)[a-z]{2,24}){1,3}\b""",
+        words="arroba chiocciola arobase apenstaartje małpa snabel klammeraffe",
     ),
     rule(
         "email",
@@ -142,24 +148,24 @@ ACCOUNTS: tuple[Rule, ...] = (
         "handle",
         r"""\b(?:{{service}}|gamer)\s(?:user\s?name|user|handle|name|id|tag|account|acct?|nick|gt|gamertag|ign)s?\b
             (?:{{is}}|\s+)["'(]?(?P<out>{{value}}(?-i:[A-Z]|(?=\w*[\d_]))[\w.-]{2,30}(?:\s(?-i:[A-Z]\w{1,15}|\d{1,4}\b)){0,2}(?:\#\w{2,5})?)""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
         r"""\b(?:my|his|her|their|our|the)\s+(?:\w+\s+)?{{service}}{{name_of}}{{is}}["'(]?
             (?P<out>{{value}}{{handle}}(?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
         r"""\b{{service}}{{name_of}}(?:\s*[:=@]+\s*|\s*-+>?\s+
             |\??\s+(?:is\s+|me\s+(?:at\s+|on\s+)?|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}(?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
         r"""\b{{service}}\b[^\n]{0,60}?\b(?:mine|it|its|i'?m|am|name)(?:{{is}}|'?s?\s+)(?P<out>{{odd}}{{handle}})""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
@@ -167,18 +173,18 @@ ACCOUNTS: tuple[Rule, ...] = (
             (?:(?:me|us|him|her|them)\s+)?(?:up\s+)?(?:on|at|via|through)\s+(?:(?:my|the)\s+)?{{service}}\W{0,4}
             (?:(?:it'?s|i'?m|as|at|under|my\sname\sis|name\sis|is|user(?:name)?|handle)\W{1,3}){0,2}
             (?P<out>{{value}}{{handle}})""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
         r"\b(?:add|friend)\s+(?P<out>{{value}}{{handle}})\s+(?:on|over\son)\s+{{service}}",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",
         r"""\b(?:i'?m|am|it'?s|is|called|find|follow|me|as|under|name)\s+(?P<out>{{odd}}{{handle}})\s+
             (?:on|over\son|in)\s+{{service}}""",
-        words=_SERVICES,
+        words=SERVICES,
     ),
     rule(
         "handle",

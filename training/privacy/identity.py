@@ -7,21 +7,23 @@ from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
 _NO_IDENTIFIER = re.compile(r"(?:19|20)\d\d|\d{1,3}(?:st|nd|rd|th|am|pm|k|x|s)|\d\d?:\d\d", re.IGNORECASE)
 
-_DOCUMENTS = """passport driver_license drivers_license driving_licence driving_license licence license plate plates
+DOCUMENTS = """passport driver_license drivers_license driving_licence driving_license licence license plate plates
     license_plate licence_plate numberplate number_plate id id_card ssn social_security social insurance ni nhs medicare
     medicaid tax taxpayer tin ein itin vat vin cpf cnpj rg cnh dni nie nif niss nino bsn pesel nip regon dowód paszport
-    aadhaar aadhar pan gstin sin abn tfn curp rfc rut cuit cédula cedula nss sécu sécurité_sociale siret siren cni
+    aadhaar aadhar pan gstin sin abn tfn curp rut cuit cédula cedula nss sécu sécurité_sociale siret siren cni
     carte_d_identité passeport permis pasaporte passaporte patente carta_d_identità codice_fiscale partita_iva tessera
     targa matricola matrícula matricula reisepass personalausweis ausweis ausweisnummer führerschein kennzeichen
     steuernummer steuer_id steueridentifikationsnummer sozialversicherungsnummer svnr ahv krankenkasse
     versichertennummer versicherungsnummer matrikelnummer kundennummer vertragsnummer bestellnummer auftragsnummer
     rechnungsnummer sendungsnummer mitgliedsnummer aktenzeichen paspoort paspoortnummer rijbewijs kenteken klantnummer
-    burgerservicenummer personnummer pnr samordningsnummer fødselsnummer cpr henkilötunnus rodné_číslo cnp
+    burgerservicenummer personnummer pnr samordningsnummer fødselsnummer cpr henkilötunnus rodné_číslo cnp dowodu ups dhl fedex usps hermes sendung colis paquete pakke przesyłka mrn flight booking_reference
     member membership policy claim order order_no tracking parcel shipment booking pnr reservation confirmation
     invoice case ticket customer client student employee staff patient badge card serial reference ref visa imei meid
     iccid meter contract registration reg account_id meeting_id record_locator frequent_flyer loyalty
-    pedido encomenda commande dossier zamówienie overenskomst uid npi dea bvn nin nric fin hkid"""
-_BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
+    pedido encomenda commande dossier zamówienie overenskomst uid npi dea bvn nin nric hkid"""
+_PLATES = """plate plates numberplate number_plate license_plate licence_plate registration reg kennzeichen targa plaque
+    immatriculation matrícula matricula placa placas kenteken registreringsnummer rejestracja tablica"""
+BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
     geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nacimiento fecha_de_nacimiento cumpleaños cumple née né
     date_de_naissance naissance anniversaire anniv nato nata data_di_nascita nascita compleanno nasci nascido nascida
     nasceu data_de_nascimento nascimento aniversário niver geboortedatum verjaardag jarig urodzony urodzona urodziny
@@ -43,8 +45,8 @@ def _is_identifier(match: Match) -> bool:
 
 
 PARTS |= {
-    "document": one_of(_DOCUMENTS),
-    "birth": one_of(_BIRTH),
+    "document": one_of(DOCUMENTS),
+    "birth": one_of(BIRTH),
     "of": r"(?:\s*(?:of|de|d[ie]l?|den)\s+|\s*)",
     "date": r"""(?:\d{1,4}\s?[./-]\s?\d{1,2}\s?[./-]\s?\d{1,4}|\d{1,2}\s\d{1,2}\s(?:19|20)?\d\d\b
         |{{month}}\s*\d{1,2}(?:st|nd|rd|th)?\b(?:,?\s*(?:of\s+)?'?\d{2,4})?|{{month}},?\s+'?\d{2,4}\b
@@ -72,6 +74,12 @@ IDENTITY: tuple[Rule, ...] = (
             |(?=[a-f.]{0,11}\d)(?:[0-9a-f]{4}\.){2}[0-9a-f]{4})(?![\w:])""",
         run=14,
     ),
+    rule(
+        "network address",
+        r"(?<![\w.])(?:\d{1,3}\.){3}(?:[x*]{1,3})(?!\w)|(?<![\w-])\d{1,3}(?:-\d{1,3}){3}\.[\w.-]+",
+        digits=3,
+    ),
+    rule("user id", r"\bPlayer-\d+-[0-9A-F]{6,8}\b|_\|WARNING:\S+", digits=4, signs="-"),
     rule("id number", r"(?<![\d-])\d{3}(?P<sep>[- ])\d{2}(?P=sep)\d{4}(?![\d-])", digits=9),  # US social security
     rule("id number", r"\b[A-CEGHJ-PR-TW-Z]{2}\s?\d{2}\s?\d{2}\s?\d{2}\s?[A-D]\b", digits=6),  # UK national insurance
     rule(
@@ -80,8 +88,8 @@ IDENTITY: tuple[Rule, ...] = (
             (?P<out>(?=[\w./-]*\d)\#?[a-z0-9][\w./-]{4,}(?:[ -][a-z]?\d[\w-]*)*
                 |[a-z]{0,3}\d{1,4}(?:[ -]\w{0,3}\d\w{0,3}){1,8})""",
         _is_identifier,
-        words=_DOCUMENTS,
-        digits=3,
+        words=DOCUMENTS,
+        digits=1,
     ),
     rule(
         "id number",
@@ -92,15 +100,28 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "id number",
-        r"""\b(?:(?:number)?plates?|registration|reg)(?:\s(?:number|no))?(?:{{is}}|\s+)
-            (?P<out>{{value}}(?=[a-z -]{0,5}\d)[a-z0-9]{1,4}[ -]?[a-z0-9]{2,5})\b""",
-        words="plate plates numberplate registration reg",
+        rf"""\b{one_of(_PLATES)}(?:\s(?:number|no))?(?:{{{{is}}}}|\s+)
+            (?P<out>{{{{value}}}}(?=[a-z -]{{0,7}}\d)[a-z0-9]{{1,4}}(?:[ -]?[a-z0-9]{{1,5}}){{1,3}})\b""",
+        words=_PLATES,
         digits=1,
+    ),
+    rule("id number", r"(?<![\w-])(?-i:(?=[A-Z0-9]*[A-Z])(?=(?:[A-Z]*\d){6})[A-Z0-9]{7,})(?![\w-])", digits=6, run=7),
+    rule(
+        "birth date",
+        r"(?P<out>{{date}})\s(?:is|was|ist|es|est|è|é|=)\s(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
+        words=BIRTH,
+        digits=2,
+    ),
+    rule(
+        "birth date",
+        r"\bturn(?:ed|ing|s)?\s\d{1,3}\s(?:on\s)?(?:the\s)?(?P<out>{{date}})",
+        words="turn turns turned turning",
+        digits=2,
     ),
     rule(
         "birth date",
         r"""\b{{birth}}(?:{{is}}|[.:\s]+)?(?:(?:on|in|the|am|el|le|il|a|em|no|op|dnia|den|d\.|is|es)\s+)*\W{0,3}(?P<out>{{date}})""",
-        words=f"{_BIRTH} b",
+        words=f"{BIRTH} b",
         digits=1,
     ),
 )

@@ -33,9 +33,11 @@ def holds_mnemonic(text: str) -> bool:
 def is_mnemonic(match: re.Match[str]) -> bool:
     """Whether twelve words on end are no sentence, which would bind, repeat and count its words."""
     words: list[str] = []
+    if len(re.findall(r"\b[A-Z]", match[0])) > 1:
+        return False
     for word in re.findall(r"[a-z]+", match[0].lower()):
         words = [] if word in _BINDING or len(word) > 8 else [*words, word]
         if len(words) == _LENGTH:
             break
     of_sentences = sum(word in _OFTEN or (word[-1] == "s" and word[-2] not in "sui") for word in words)
-    return len(set(words)) >= _LENGTH - 1 and of_sentences <= 2
+    return len(set(words)) >= 0.75 * _LENGTH and of_sentences <= 2

@@ -5,17 +5,18 @@ from itertools import pairwise
 
 from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
-_PASSWORDS = """password passwords passwort passwörter pass_word pass_wd pass_code pass_phrase pass_wort passwrd pw pwd pws
+PASSWORDS_NAMES = """password passwords passwort passwörter pass_word pass_wd pass_code pass_phrase pass_wort passwrd pw pwd pws
     kennwort mot_de_passe mdp contraseña contrasena clave senha palavra_passe wachtwoord hasło haslo lösenord lösenordet
     passord passordet adgangskode kodeord salasana parola parola_chiave chiave_wifi пароль şifre sifre heslo jelszó psk
-    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password"""
-_CODES = """pin pins puk puk2 tan code codes kod kode koden código codigo códigos codice cod otp totp 2fa mfa combo
+    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password secret_word magic_word safe_word code_word security_answer
+    security_question maiden_name mothers_maiden_name mother_s_maiden_name"""
+CODES = """pin pins puk puk2 tan code codes kod kode koden código codigo códigos codice cod otp totp 2fa mfa combo
     combination geheimzahl verification_code türcode zugangscode zutrittscode kombination digicode код"""
-_LOGINS = """login logins log_in logged_in cred creds credential credentials zugang zugangsdaten logindaten anmeldedaten
+LOGINS = """login logins log_in logged_in cred creds credential credentials zugang zugangsdaten logindaten anmeldedaten
     identifiants credenciales credenziali inloggegevens inlog user username admin acc account benutzer usuario
     utilisateur utente"""
 _PROGRAMS = """mysql mysqldump mysqladmin mariadb sshpass smbclient ldapsearch mongo mongosh mongodump psql curl wget
-    docker htpasswd vncpasswd ansible openssl rdesktop xfreerdp"""
+    docker htpasswd vncpasswd ansible openssl redis_cli rdesktop xfreerdp"""
 
 
 def _is_made_up(match: Match) -> bool:
@@ -32,9 +33,9 @@ def _is_made_up(match: Match) -> bool:
 
 
 PARTS |= {
-    "password": one_of(_PASSWORDS),
-    "code": one_of(_CODES),
-    "login": one_of(_LOGINS),
+    "password": one_of(PASSWORDS_NAMES),
+    "code": one_of(CODES),
+    "login": one_of(LOGINS),
     "program": one_of(_PROGRAMS),
 }
 
@@ -51,13 +52,13 @@ PASSWORDS: tuple[Rule, ...] = (
         r"""(?<!error\s)(?<!status\s)(?<!exit\s)(?<!return\s)(?<!zip\s)(?<!post\s)(?<!postal\s)(?<!response\s)(?<!http\s)\b{{code}}
             (?:{{is}}|[:\s]+(?:[^\W\d]{1,14}\s){0,4}(?:[^\W\d]{1,14}{{is}})?)
             (?P<out>(?!(?:19|20)\d\d\b)\#?(?:\d[\d -]{2,9}\d|(?=(?:[A-Z-]*\d))[A-Z0-9-]{5,})\#?|\d{4,6})(?![\w:/%]|[.,]\d)""",
-        words=_CODES,
+        words=CODES,
         digits=3,
     ),
     rule(
         "code",
         r"\b{{code}}\b[^\n\d]{1,30}?(?P<out>(?!(?:19|20)\d\d\b)(?:\#?\d{4,8}\#?|\d{3}[ -]\d{3}))(?![\w:/%]|[.,]\d)",
-        words=_CODES,
+        words=CODES,
         digits=4,
     ),
     rule(
@@ -71,7 +72,7 @@ PASSWORDS: tuple[Rule, ...] = (
         r"""\b(?:\w{0,10}{{password}}|(?<!movie\s)(?<!league\s)(?<!season\s)(?<!bus\s)pass|
             pin(?:\s?(?:code|number))?){{for_what}}{{is}}
             (?P<out>{{value}}(?!-?\d{1,3}\.\d{3}){{clause}})""",
-        words=f"{_PASSWORDS} pin pass fi userpassword",
+        words=f"{PASSWORDS_NAMES} pin pass fi userpassword",
     ),
     rule(
         "password",
@@ -81,30 +82,61 @@ PASSWORDS: tuple[Rule, ...] = (
     rule(
         "password",
         r"\b(?:{{password}}|pass(?!\s(?:the|me|it|on|by|out|through))|login)\b[^\n]{0,40}?[\s\"'(:=>]\s*(?P<out>{{strong}})",
-        words=f"{_PASSWORDS} pass login",
+        words=f"{PASSWORDS_NAMES} pass login",
     ),
     rule(
         "password",
         r"""(?<!\S)(?P<out>{{strong}})["')]?,?\s+(?:is|was|as|ist|als|es|est|era|è|é|for|ist|är|som|jest|to)\s+
             (?:[^\W\d]{1,8}\s){0,3}(?:{{password}}|pass)\b""",
-        words=f"{_PASSWORDS} pass",
+        words=f"{PASSWORDS_NAMES} pass",
     ),
     rule(
         "password",
-        r"""\b(?:use|using|used|enter|type|put|try)s?\s+(?:the\s+)?(?:password|passcode|pass|pw|code|pin)\s+(?P<out>{{value}}\S+)""",
+        r"""\b(?:use|using|used|enter|type|put|try)s?\s+(?:the\s+)?(?:password|passcode|pass|pw|code|pin)\s+
+            (?P<out>{{value}}(?:\S*[\d_]\S*|["'`]\S+)|(?<=password\s){{value}}\S+)""",
         words="password passcode pass pw code pin",
     ),
     rule(
         "password",
-        r"""\b(?:use|using|used|enter|type|put|try|set)s?\s+(?P<out>{{value}}\S+)\s+as\s+(?:(?:the|a|my|ur|your|our)\s+)?
+        r"""\b(?:use|using|used|enter|type|put|try|set)s?\s+(?P<out>{{value}}\S+)\s+as\s+(?:\w{1,6}\s+)?
             (?:password|passcode|pass|pw|code|pin)\b""",
         words="password passcode pass pw code pin",
     ),
     rule(
         "password",
+        r"""\b(?:maiden\sname|first\spet|security\s(?:question\s)?answer|geburtsname\sder\smutter)(?:{{is}}|\s+)(?P<out>{{value}}\S+)""",
+        words="maiden pet answer geburtsname",
+    ),
+    rule(
+        "code",
+        r"""(?<![\w.,$€£-])(?P<out>\d{3}[ -]?\d{3}|\d{4,8}|(?=[A-Z-]*\d)(?-i:[A-Z0-9-]{5,}))\s(?:is|was|ist|es|est|è|é)\s(?:[^\W\d]{1,12}\s){0,4}{{code}}\b""",
+        words=CODES,
+        digits=3,
+    ),
+    rule(
+        "code",
+        r"\b(?:authy|authenticator|2fa|otp)\b[^\n\d]{0,20}(?P<out>\d{3}[ -]?\d{3})\b",
+        words="authy authenticator 2fa otp",
+        digits=6,
+    ),
+    rule(
+        "password",
+        r"""\b\w*(?:pass(?:word|wd|phrase)?|pwd?|secret|token|(?<!\bmon)(?<!\btur)(?<!\bdon)key|auth)\w{0,8}["']?\s?:?=>?\s?["']?
+            (?P<out>(?=\S{0,60}[\d_-])[^\s"'=][^\s"']{3,})""",
+        signs="=",
+    ),
+    rule(
+        "password",
+        r"(?<![^\s(\"'])(?P<out>\w[\w.-]{2,31}:(?=[^\s:]{0,40}\d)(?=[^\s:]{0,40}[a-z])(?!\d+[a-z]{1,3}\b)[^\s:;,()/]{6,64})(?![:/])",
+        digits=1,
+        signs=":",
+        run=10,
+    ),
+    rule(
+        "password",
         r"""\b{{login}}\b(?:{{is}}|\s+)(?:(?:with|as|by|using|mit|als|con|avec|di|for)\s+)?
             (?P<out>{{value}}[\w.@+-]{2,32}\s?[:/|]\s?{{strong}})""",
-        words=_LOGINS,
+        words=LOGINS,
     ),
     rule(
         "password",

@@ -7,13 +7,13 @@ from training.privacy.mnemonic import is_mnemonic
 from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
 _FOUR_FOURS = re.compile(r"\d{4}([ .-])\d{4}\1\d{4}\1\d{4}")
-_CVV = """cvv cvv2 cvc cvc2 csc cvn security_code sec_code card_code prüfnummer prüfziffer kartenprüfnummer
+_CVV = """cvv cvv2 cvc cvc2 csc cvn cid security_code security_number digits_on_the_back digits_on_back sec_code card_code prüfnummer prüfziffer kartenprüfnummer
     sicherheitscode cryptogramme code_de_sécurité código_de_seguridad código_de_segurança codice_di_sicurezza
     beveiligingscode kod_cvv säkerhetskod"""
 _EXPIRY = """exp expiry expires expiration expiring valid_thru valid_until valid_till valid_til valid_to good_thru
     gültig_bis ablaufdatum expire_le valable_jusqu'au caduca vence validade válido_até scade scadenza geldig_tot
     ważna_do giltigt_till utgår"""
-_BANK = """account acct acc a/c accno routing aba sort_code sortcode bsb konto kontonummer kontonr blz bankleitzahl
+BANK = """account acct acc sort sc branch agency checking savings bank a/c accno routing aba sort_code sortcode bsb konto kontonummer kontonr blz bankleitzahl
     clearing clearingnummer clearingnr rekening rekeningnummer cuenta conta compte conto agência agencia iban
     ifsc clabe cbu cvu transit institution zelle bizum pix iban_nr nr_konta numer_konta account_no bank_account"""
 
@@ -35,7 +35,7 @@ PARTS |= {
     "month_year": r"(?:0?[1-9]|1[0-2])\s?[/-]\s?(?:20)?[2-4]\d(?![\d/-])",
     "cvv": one_of(_CVV),
     "expiry": one_of(_EXPIRY),
-    "bank": one_of(_BANK),
+    "bank": one_of(BANK),
     "few_words": r"(?:[^\W\d]{1,14}\.?[ :]{1,2}){0,3}",
 }
 
@@ -72,13 +72,24 @@ PAYMENT: tuple[Rule, ...] = (
         "card",
         r"""(?<![\d.])(?P<number>[2-6]\d{3}(?:(?P<sep>[ .-]?)\d{4}(?P=sep)\d{4}(?P=sep)\d{4}|[ -]?\d{6}[ -]?\d{4,5}
             |(?:[ -]?\d){9,15}))(?!\d)
-            (?:[\s,;|/]{1,3}{{few_words}}(?:{{month_year}}|\d{3,4}(?![\w.,/-]))){0,2}""",
+            (?:[\s,;|/]{1,3}{{few_words}}(?:{{month_year}}|\d{3,4}(?![\w/-]|[.,]\d))){0,2}""",
         _passes_luhn,
         digits=13,
     ),
-    rule("card", r"\b(?:0[1-9]|1[0-2])\s?/\s?(?:20)?[2-4]\d[\s,;|/]{1,3}{{few_words}}\d{3,4}(?![\w.,/:%-])", digits=7),
-    rule("card", r"\b{{cvv}}[^\n\d]{0,25}?(?P<out>\d{3,4})(?![\w.,/-])", words=_CVV, digits=3),
+    rule(
+        "card",
+        r"\b(?:0[1-9]|1[0-2])\s?/\s?(?:20)?[2-4]\d[\s,;|/]{1,3}{{few_words}}\d{3,4}(?![\w/:%-]|[.,]\d)",
+        digits=7,
+    ),
+    rule("card", r"\b{{cvv}}[^\n\d]{0,25}?(?P<out>\d{3,4})(?![\w/-]|[.,]\d)", words=_CVV, digits=3),
     rule("card", r"\b{{expiry}}[^\n\d]{0,25}?(?P<out>{{month_year}})", words=_EXPIRY, digits=3),
+    rule(
+        "card",
+        r"\b(?:last\s(?:4|four)|ends?\s(?:in|with)|ending(?:\s(?:in|with))?|letzten\s(?:4|vier))\b[^\n\d]{0,30}(?P<out>\d{4})\b",
+        words="last ends end ending letzten",
+        digits=4,
+    ),
+    rule("wallet", r"\b(?:bitcoincash|bitcoin|ethereum|litecoin|monero|solana):[a-z0-9]{20,}", signs=":", run=26),
     rule(
         "account",
         r"\b(?:bic|swift)\b[^\n]{0,12}?(?P<out>(?-i:[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?))\b",
@@ -87,8 +98,8 @@ PAYMENT: tuple[Rule, ...] = (
     rule(
         "account",
         r"""\b{{bank}}(?:[ ]?(?:{{no}}|numbers?|konta)[.:]?)*(?:{{is}}|\s+){{few_words}}
-            (?P<out>(?=(?:[\w./-]*\d){4})[\w./-]{5,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}(?:[ -]\d{2,4}){1,6})""",
-        words=_BANK,
+            (?P<out>(?!(?:19|20)\d\d\b)(?=(?:[\w./-]*\d){4})[\w./-]{4,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}(?:[ -]\d{2,4}){1,6})""",
+        words=BANK,
         digits=4,
     ),
 )

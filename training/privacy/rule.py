@@ -120,7 +120,7 @@ def rule(
 def one_of(names: str) -> str:
     """A pattern of any of the names, which are separated by spaces; `_` in a name is a gap, a hyphen or nothing."""
     longest_first = sorted(names.split(), key=len, reverse=True)
-    return f"(?:{'|'.join(longest_first).replace('_', '[ _-]?')})"
+    return f"(?:{'|'.join(longest_first).replace('_', '[ _.-]?')})"
 
 
 def _telling(names: str) -> Iterator[bytes]:
@@ -140,13 +140,13 @@ _QUOTES = dict.fromkeys(map(ord, "‘’“”„«»…–—¿¡"), " ")
 
 PARTS = {
     "is": r"""(?:\s*(?:'s|’s|[:=]+|-+>|=>|→)\s*
-        |\s+(?:is|was|are|ist|war|lautet|sind|es|era|son|est|était|sont|é|são|è|sono|är|var|er|jest|to\sjest|-)\s+
+        |\s+(?:is|was|used\sto\sbe|will\sbe|would\sbe|has\sbeen|heißt|heisst|c['’]est|c|se\sllama|si\schiama|are|ist|war|lautet|sind|es|era|son|est|était|sont|é|são|è|sono|är|var|er|jest|to\sjest|-)\s+
         (?:(?:now|just|literally|currently|still|like|always|jetzt|immer|ahora|maintenant|toujours|agora|nu|teraz)\s+)?
         |\s+to\s+(?={{odd}}))""",
     # Where a name or a password is told after "is", none of these words stands there.
     "value": r"""(?!(?:the|an?|not|wrong|right|correct|incorrect|required|needed|too|so|very|my|your|our|his|her|their|
         its?|in|on|at|to|for|of|and|or|but|that|this|these|what|when|where|how|still|just|really|always|never|already|
-        being|been|changed|reset|saved|stored|weak|strong|long|short|safe|secure|hard|easy|invalid|expired|hacked|
+        being|been|closed|open|opened|changed|reset|saved|stored|weak|strong|long|short|safe|secure|hard|easy|invalid|expired|hacked|
         stolen|leaked|broken|gone|lost|if|because|protected|hashed|encrypted|same|different|only|like|literally|also|
         now|no|yes|there|something|nothing|anything|everything|set|asked|is|was|are|were|as|all|i|im|you|he|she|we|
         they|me|please|pls|plz|later|tonight|tomorrow|today|bro|guys|with|by|from|than|then|going|down|dead|private|
@@ -157,9 +157,9 @@ PARTS = {
         crazy|awful|dumb|stupid|used|way|getting|making|doing|trying|having|looking|coming|them|him|us|messenger|chat|live(?!:)|party)\b)""",
     "handle": r"[@$]?(?:live:)?\w[\w.\-]{0,30}\w(?:\#\w{3,5})?\b",
     # A digit, an underscore or a capital inside: no word of a language.
-    "odd": r"(?=[@$]|(?=\S{0,32}[a-z])[\w.\-]{0,32}(?:\w[\d_]|\d\w|_\w|\w\.\w)|\w{0,32}(?-i:[a-z][A-Z]))",
+    "odd": r"(?=[@$]|(?=\S{0,32}[a-z])[\w.\-]{0,32}(?:\w[\d_]|\d\w|_\w|\w_|\w\.\w)|\w{0,32}(?-i:[a-z][A-Z]))",
     # As people make passwords: letters and, among them, a digit or a sign.
-    "strong": r"""(?=\S{0,40}[^\W\d_])(?=\S{0,40}(?:\d|[!@\#$%^&*_+=~?-]\w))[^\s,;"'`()]{5,64}(?<![.:])""",
+    "strong": r"""(?=\S{0,40}[^\W\d_])(?=\S{0,40}(?:\d|[!@\#$%^&*_+=~?]\w))[^\s,;"'`()]{5,64}(?<![.:])""",
     "no": r"(?:number|num|numbers|nummer|numer|numero|numéro|número|nr|nro|no|n°|id|code|ref|\#)",
     "month": r"""(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|
         oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|januari?|jänner|februari?|märz|maart|mars|mei|maj|mai|juni|juli|augusti?|

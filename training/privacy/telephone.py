@@ -83,7 +83,7 @@ _DATE = re.compile(
 )
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})*[ .]000|\d*0000|\d+\.\d+")
 _FULL = re.compile(
-    r"\(?0\d(?:[^\d\n]{0,3}\d){7,12}"  # with the trunk prefix 0, or 00 and a country
+    r"\(0\)\s?\d[\d\s.-]{6,12}\d|\(?0\d(?:[^\d\n]{0,3}\d){7,12}"  # with the trunk prefix 0, or 00 and a country
     r"|(?:1[\s.-]{0,2})?(?:\([2-9]\d\d\)|[2-9]\d\d)[\s./-]{0,3}\d{3}[\s.-]{0,3}\d{4}"  # North America
     r"|\(\d{2,5}\)[\s.-]?\d[\d\s.-]{4,9}\d"
     r"|[2-9]\d\d-\d{4}"
@@ -102,13 +102,18 @@ def is_phone_number(match: re.Match[str]) -> bool:
         return False
     if text.lstrip("(").startswith("+"):
         return len(digits) >= 8
-    if _THOUSANDS.fullmatch(text) or _AMOUNT.match(match.string, end):
+    if is_amount(match):
         return False
-    if len(digits) >= 9 and text.isdigit():
+    if len(digits) >= 8 and text.isdigit():
         return True
     if _FULL.fullmatch(text) or _PURPOSE.search(match.string, max(0, start - _LOOK_BACK), start):
         return True
     return 8 <= len(digits) <= 15 and _is_in_a_plan(text, digits)
+
+
+def is_amount(match: re.Match[str]) -> bool:
+    """Whether a number counts something: it is round, or what is counted follows."""
+    return bool(_THOUSANDS.fullmatch(match["out"]) or _AMOUNT.match(match.string, match.end("out")))
 
 
 def is_spaced_number(match: re.Match[str]) -> bool:
