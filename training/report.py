@@ -24,6 +24,7 @@ _Key = TypeVar("_Key", int, str)
 
 _DAY = 86_400
 _EPOCH = date(1970, 1, 1)
+_FIRST_WEEKDAY = _EPOCH.weekday()
 _NAMED_CHANNELS = 7
 _WORDS = (1, 2, 3, 4, 6, 9, 13, 20, 30, 50, 100)  # where the ranges begin
 _WORD_NAMES = ("1", "2", "3", "4-5", "6-8", "9-12", "13-19", "20-29", "30-49", "50-99", "100+")
@@ -73,17 +74,18 @@ class Statistics:
 
     def add(self, turn: LinkedTurn) -> None:
         """Count a turn."""
-        self.channels[turn.channel] += turn.messages
-        self.words[bisect_right(_WORDS, len(turn.turn.text.split())) - 1] += 1
+        messages, text = turn.messages, turn.turn.text
+        self.channels[turn.channel] += messages
+        self.words[bisect_right(_WORDS, text.count(" ") + text.count("\n") + 1) - 1] += 1
         self.depths[len(turn.context)] += 1
-        self.bursts[turn.messages] += 1
+        self.bursts[messages] += 1
         if turn.delay is not None:
-            self.delays[bisect_right(_DELAYS, max(0.0, turn.delay)) - 1] += 1
+            self.delays[max(0, bisect_right(_DELAYS, turn.delay) - 1)] += 1
         if turn.timestamp is not None:
             day, second = divmod(int(turn.timestamp), _DAY)
-            self.days[day] += turn.messages
-            self.hours[(day + 3) % 7 * 24 + second // 3_600] += turn.messages  # the epoch began on a Thursday
-            self.months[_month(day), turn.channel] += turn.messages
+            self.days[day] += messages
+            self.hours[(day + _FIRST_WEEKDAY) % 7 * 24 + second // 3_600] += messages
+            self.months[_month(day), turn.channel] += messages
 
 
 def write_report(
