@@ -7,6 +7,7 @@ an earlier one (MinHash with banding: Broder 1997; Leskovec, Rajaraman and Ullma
 # ruff: noqa: RUF001 - typographic signs are among what people write
 
 import re
+import struct
 import unicodedata
 from collections.abc import Sequence
 from functools import cache
@@ -23,6 +24,8 @@ MIN_SIGNED_WORDS, MIN_SIGNED_CHARACTERS = 8, 40
 SIGNATURE_BYTES = 32
 
 _BANDS, _ROWS = 4, 8  # a pair is found with probability 1 - (1 - s^8)^4: one in two at a Jaccard similarity s of 0.8
+_PACKED = struct.Struct(f"<{_BANDS * _ROWS}Q")
+_BAND_BYTES = _PACKED.size // _BANDS
 _SHINGLE_WORDS = 3
 _SEED = 20_001
 _SLOTS = 2**23
@@ -112,9 +115,9 @@ def signature(text: str) -> bytes | None:
     minhash.update(
         [" ".join(words[start : start + _SHINGLE_WORDS]) for start in range(len(words) - _SHINGLE_WORDS + 1)]
     )
-    rows = minhash.digest()
-    bands = (rows[start : start + _ROWS] for start in range(0, len(rows), _ROWS))
-    return b"".join(blake2b(repr(band).encode(), digest_size=SIGNATURE_BYTES // _BANDS).digest() for band in bands)
+    rows = _PACKED.pack(*minhash.digest())
+    bands = (rows[start : start + _BAND_BYTES] for start in range(0, len(rows), _BAND_BYTES))
+    return b"".join(blake2b(band, digest_size=SIGNATURE_BYTES // _BANDS).digest() for band in bands)
 
 
 class NearCopies:
