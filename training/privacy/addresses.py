@@ -39,8 +39,8 @@ PARTS |= {
     "ca_postcode": r"\b(?-i:[ABCEGHJ-NPRSTVXY]\d[A-Z]\s?\d[A-Z]\d)\b",
     # A postcode that shows by its form: of Poland, Portugal, Brazil, the Netherlands, Sweden; or of five digits.
     "euro_postcode": r"""(?:(?-i:[A-Z]{1,2})-)?(?:\d{2}-\d{3}|\d{4}-\d{3}|\d{5}-\d{3}|\d{4}\s?(?-i:[A-Z]{2})|\d{3}\s\d{2}
-        |(?!\d{2}000)\d{5})(?!\d)""",
-    "town": r"""(?:[,\s]{1,2}(?:{{euro_postcode}}|(?!(?:19|20)\d\d)\d{4})\s+{{name}}(?:[\s-]{{name}})?|,\s*{{euro_postcode}}\s+[^\W\d]+)""",
+        |\d{5})(?!\d)""",
+    "town": r"""(?:[,\s]{1,2}(?:{{euro_postcode}}|(?!(?:19|20)\d\d)\d{4})\s+{{name}}(?:[\s-]{{name}})?|,\s*{{euro_postcode}}\s+[^\W\d]+|\s?[,–-]\s?{{name}}(?:\s{{name}})?)""",
     "house": r"(?:n[º°o.]{0,2}\s*|\#\s*|д\.?\s*|nr\.?\s*|number\s)?\d{1,4}(?:\s?[/-]\s?\d{1,4}|\s?(?:bis|ter)\b|\s?[a-z]\b)?",
     "floor": r"""(?:,?\s*(?:\d{1,2}\s?[ºª°oa]\.?\s?[a-z]{0,4}\b|(?:piso|étage|etage|esc|dto|dcha|izq|lok|m(?=[.\s]\s?\d)|bte|bus|lgh|int|scala|
         apto|appt|bât|og|eg|whg|wohnung)\.?\s?\w{1,5}\b|{{flat}})){0,3}""",
@@ -80,7 +80,7 @@ ADDRESSES: tuple[Rule, ...] = (
     rule(
         "address",
         r"""{{number}}(?:(?-i:[NSEW])\.?\s+)?(?:(?:(?-i:[A-ZÀ-Þ])[\w'’-]{1,20}|\d{1,3}(?:st|nd|rd|th))\s+){1,3}?
-            (?-i:(?=[A-Z])){{way}}{{rest}}""",
+            (?-i:(?=[A-Z])){{way}}(?:\s{{direction}})?{{rest}}""",
         words=_WAYS,
         digits=1,
     ),
@@ -146,6 +146,13 @@ ADDRESSES: tuple[Rule, ...] = (
         words=_WAYS,
         digits=1,
     ),
+    rule(
+        "address",
+        r"\b\d{1,4}[a-z]?\s(?:{{no_name}}[a-z]{3,15}\s){1,2}(?:st|dr|ct|sq|cir)\b(?!\.?\s?[a-z]+\s(?:day|church|said))",
+        words="st dr ct sq cir",
+        digits=1,
+    ),
+    rule("address", r"\b\d{1,3}-\d{1,3}(?:-\d{1,3})?\s{{name}},\s{{name}}(?:,?\s\d{3}-\d{4})?", digits=2),
     rule("address", r"///\w+\.\w+\.\w+", signs="/"),
     rule("address", r"{{uk_postcode}}|{{ca_postcode}}", digits=2),
     rule("address", r"(?:{{name}}(?:\s{{name}}){0,2},?\s+)?{{state}},?\s+\d{5}(?:-\d{4})?\b", digits=5),
@@ -157,7 +164,7 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
     rule(
         "address",
-        r"\b{{postcode}}(?:{{is}}|\s+)(?P<out>\d{2,5}(?:[ -]\d{2,4})?)\b(?:\s+{{name}})?",
+        r"\b{{postcode}}(?:{{is}}|\s+)(?P<out>\d{2,6}(?:[ -]\d{2,4})?)\b(?:\s+{{name}})?",
         words=_POSTCODE,
         digits=4,
     ),

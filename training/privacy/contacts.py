@@ -30,16 +30,16 @@ def _is_no_count(match: Match) -> bool:
     return len(set(places)) > 2 and not steps <= {1} and not steps <= {-1}
 
 
-SERVICES = """insta instagram ig snap snapchat sc tik_tok twitter twitch steam psn xbox xbox_live gt gamer_tag discord
-    telegram tg kik skype whats_app facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber mastodon
-    bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash_app paypal zelle epic epic_games riot
-    origin uplay battle_net battle_tag btag bnet roblox minecraft mc nintendo aim msn icq ao3 wattpad strava last_fm
+SERVICES = """insta instagram ig snap snapchat sc tik_tok twitter twitch steam psn xbox gt gamer_tag discord
+    telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber mastodon
+    bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash_app paypal zelle epic riot
+    origin uplay battle_net battle_tag btag bnet roblox minecraft mc nintendo aim msn icq xbl ea ubisoft ao3 wattpad strava lastfm
     lichess chess_com fortnite valorant osu vrchat runescape osrs hypixel faceit threema matrix"""
 
 
 PARTS |= {
     "service": rf"{one_of(SERVICES)}\b",
-    "name_of": r"(?:\s+(?:user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile|channel|page)\b)?",
+    "name_of": r"(?:\s+(?:live|games|user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile|channel|page)\b)?",
     "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$
         |(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
     "at": r"""(?:\s?[(\[{<*]\s?(?:at|@|a|ät|arroba|chiocciola|arobase)\s?[)\]}>*]\s?|\s?@\s?
@@ -87,7 +87,7 @@ LINKS: tuple[Rule, ...] = (
     rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
     rule(
         "email",
-        r"""(?:(?<![\w.+-])[\w.+%&'*-]{1,64}|"[^"@\n]{1,64}")\s?@\s?(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b
+        r"""(?:(?<![\w.+-])[\w.+%&'*-]{1,64}|"[^"@\n]{1,64}")\s?@\s?(?:(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b(?::[^\s:/]{4,64})?|\d{1,3}(?:\.\d{1,3}){3})
             |(?<![\w.+-])[\w.+-]{3,64}@[a-z][\w-]{2,63}\b""",
         signs="@",
     ),
@@ -192,6 +192,19 @@ ACCOUNTS: tuple[Rule, ...] = (
             |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}(?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
         words="username user userid gamer gamertag login ign id code handle screen screenname",
     ),
+    rule(
+        "handle",
+        r"""\b{{service}}\s(?:user\s?name|user|handle|tag|gt|gamertag|ign|nick|@)\s(?P<out>{{value}}\w[\w.-]{3,31}){{end}}""",
+        words=SERVICES,
+    ),
+    rule(
+        "handle",
+        r"\b(?:me\sas|under|called|named)\s(?P<out>{{value}}[\w.-]{4,31})\s(?:on|over\son)\s{{service}}",
+        words=SERVICES,
+    ),
+    rule("handle", r"\buser\s(?P<out>(?=\w*\d)[a-z][\w.-]{2,31})", words="user", digits=1),
+    rule("handle", r"\bxbl\s(?P<out>(?-i:[A-Z])\w+(?:\s(?-i:[A-Z])\w+|\s\d{1,4}\b){0,2})", words="xbl"),
+    rule("handle", r"(?<!\S)\$[a-z][a-z_]\w{2,20}", words="cash cashapp cashtag venmo tip"),
     rule("handle", r"(?<![\w/.])/?u/[\w-]{3,20}\b", signs="/"),
     rule(
         "path",
@@ -199,6 +212,10 @@ ACCOUNTS: tuple[Rule, ...] = (
             [^/\\"'<>|:\n]{1,32}(?=[/\\])|[/\\]var[/\\](?:spool[/\\])?(?:mail|cron)[/\\]\w[^\s"'<>|:]*|(?<!\w)~\w[\w.-]*(?=/)""",
         signs="/\\",
     ),
-    rule("path", r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}[^\s"'<>|:]+""", signs="/\\"),
+    rule(
+        "path",
+        r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}(?:[^/\\"'<>|:\n]{1,32}(?=[/\\])[^\s"'<>|:]*|[^\s"'<>|:]+)""",
+        signs="/\\",
+    ),
 )
 """To be tried last: what is left of digits and names."""

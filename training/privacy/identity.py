@@ -21,6 +21,7 @@ DOCUMENTS = """passport driver_license drivers_license driving_licence driving_l
     invoice case ticket customer client student employee staff patient badge card serial reference ref visa imei meid
     iccid meter contract registration reg account_id meeting_id record_locator frequent_flyer loyalty
     pedido encomenda commande dossier zamówienie overenskomst uid npi dea bvn nin nric hkid"""
+_DATE = re.compile(r"\d{1,4}-\d{1,2}-\d{1,4}")
 _PLATES = """plate plates numberplate number_plate license_plate licence_plate registration reg kennzeichen targa plaque
     immatriculation matrícula matricula placa placas kenteken registreringsnummer rejestracja tablica"""
 BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
@@ -44,6 +45,11 @@ def _is_identifier(match: Match) -> bool:
     return not _NO_IDENTIFIER.fullmatch(match["out"])
 
 
+def _is_serial(match: Match) -> bool:
+    """Whether digits in groups are more than a date or a few counts."""
+    return len(re.findall(r"\d", match["out"])) > 7 and not _DATE.fullmatch(match["out"])
+
+
 PARTS |= {
     "document": one_of(DOCUMENTS),
     "birth": one_of(BIRTH),
@@ -57,8 +63,8 @@ PARTS |= {
 IDENTITY: tuple[Rule, ...] = (
     rule(
         "network address",
-        r"""(?<![\w:.])(?P<out>(?P<ip>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?::\d{1,3}(?:\.\d{1,3}){3})?)
-            (?:/\d{1,3}|%\w+)?)(?![\w:])""",
+        r"""(?<![\w:.])(?P<out>(?P<ip>[0-9a-f]{0,4}(?::[0-9a-f]{0,4}){2,7}(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?)
+            (?:/\d{1,3}|%\w+)?)(?![\w:]|\.\d)""",
         _is_ip_address,
         signs=":",
     ),
@@ -76,7 +82,7 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "network address",
-        r"(?<![\w.])(?:\d{1,3}\.){3}(?:[x*]{1,3})(?!\w)|(?<![\w-])\d{1,3}(?:-\d{1,3}){3}\.[\w.-]+",
+        r"(?<![\w.])(?:\d{1,3}\.){3}(?:[x*]{1,3})(?!\w)|(?<![\w.-])\d{1,3}(?:-\d{1,3}){3}(?:\.[a-z][\w.-]+|(?![\w-]))",
         digits=3,
     ),
     rule("user id", r"\bPlayer-\d+-[0-9A-F]{6,8}\b|_\|WARNING:\S+", digits=4, signs="-"),
@@ -85,7 +91,7 @@ IDENTITY: tuple[Rule, ...] = (
     rule(
         "id number",
         r"""\b{{document}}(?:[ ]?(?:{{no}}|card|ending(?:\sin)?|pin|plates?)[.:]?)*(?:{{is}}|\s+)(?:(?:is|de|of|my)\s+)?
-            (?P<out>(?=[\w./-]*\d)\#?[a-z0-9][\w./-]{4,}(?:[ -][a-z]?\d[\w-]*)*
+            (?P<out>(?=\#?[\w./-]*\d)\#?[a-z0-9][\w./-]{4,}(?:[ -][a-z]?\d[\w-]*)*
                 |[a-z]{0,3}\d{1,4}(?:[ -]\w{0,3}\d\w{0,3}){1,8})""",
         _is_identifier,
         words=DOCUMENTS,
@@ -106,9 +112,10 @@ IDENTITY: tuple[Rule, ...] = (
         digits=1,
     ),
     rule("id number", r"(?<![\w-])(?-i:(?=[A-Z0-9]*[A-Z])(?=(?:[A-Z]*\d){6})[A-Z0-9]{7,})(?![\w-])", digits=6, run=7),
+    rule("id number", r"(?<![\w.,/+-])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)(?<!isbn\s)(?!\d{3}-\d{3}-\d{4})[A-Z]?\d{2,8}(?:-\d{1,8}){2,5}(?![\w-])", _is_serial, digits=8),
     rule(
         "birth date",
-        r"(?P<out>{{date}})\s(?:is|was|ist|es|est|è|é|=)\s(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
+        r"(?P<out>{{date}})(?!\w)\*?\s(?:(?:is|was|ist|es|est|è|é|=)\s)?(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
         words=BIRTH,
         digits=2,
     ),

@@ -8,8 +8,7 @@ from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 PASSWORDS_NAMES = """password passwords passwort passwörter pass_word pass_wd pass_code pass_phrase pass_wort passwrd pw pwd pws
     kennwort mot_de_passe mdp contraseña contrasena clave senha palavra_passe wachtwoord hasło haslo lösenord lösenordet
     passord passordet adgangskode kodeord salasana parola parola_chiave chiave_wifi пароль şifre sifre heslo jelszó psk
-    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password secret_word magic_word safe_word code_word security_answer
-    security_question maiden_name mothers_maiden_name mother_s_maiden_name"""
+    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password secret_word magic_word safeword codeword maiden_name contra lösen"""
 CODES = """pin pins puk puk2 tan code codes kod kode koden código codigo códigos codice cod otp totp 2fa mfa combo
     combination geheimzahl verification_code türcode zugangscode zutrittscode kombination digicode код"""
 LOGINS = """login logins log_in logged_in cred creds credential credentials zugang zugangsdaten logindaten anmeldedaten
@@ -49,9 +48,9 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "code",
-        r"""(?<!error\s)(?<!status\s)(?<!exit\s)(?<!return\s)(?<!zip\s)(?<!post\s)(?<!postal\s)(?<!response\s)(?<!http\s)\b{{code}}
+        r"""(?<!error\s)(?<!status\s)(?<!exit\s)(?<!return\s)(?<!zip\s)(?<!post\s)(?<!postal\s)(?<!response\s)(?<!http\s)(?<!color\s)(?<!colour\s)(?<!area\s)(?<!hex\s)\b{{code}}
             (?:{{is}}|[:\s]+(?:[^\W\d]{1,14}\s){0,4}(?:[^\W\d]{1,14}{{is}})?)
-            (?P<out>(?!(?:19|20)\d\d\b)\#?(?:\d[\d -]{2,9}\d|(?=(?:[A-Z-]*\d))[A-Z0-9-]{5,})\#?|\d{4,6})(?![\w:/%]|[.,]\d)""",
+            (?P<out>(?!(?:19|20)\d\d\b|\#[0-9a-f]{3,6}\b)\#?(?:\d[\d -]{2,9}\d|(?=(?:[A-Z-]*\d))[A-Z0-9-]{5,})\#?|\d{4,6})(?![\w:/%]|[.,]\d)""",
         words=CODES,
         digits=3,
     ),
@@ -105,7 +104,7 @@ PASSWORDS: tuple[Rule, ...] = (
     rule(
         "password",
         r"""\b(?:maiden\sname|first\spet|security\s(?:question\s)?answer|geburtsname\sder\smutter)(?:{{is}}|\s+)(?P<out>{{value}}\S+)""",
-        words="maiden pet answer geburtsname",
+        words="maiden security geburtsname",
     ),
     rule(
         "code",
@@ -131,6 +130,47 @@ PASSWORDS: tuple[Rule, ...] = (
         digits=1,
         signs=":",
         run=10,
+    ),
+    rule(
+        "code",
+        r"""\b(?!(?:uni|op|key|x|vs|bar|qr|en|de|byte|source)code)\w{2,20}(?:code|pin|tan|passwort|kennwort|password|lösenord|kod)
+            (?:{{is}}|\s+)(?P<out>(?=\S*\d)[^\s,;]{4,})""",
+        digits=3,
+        signs="code pin wort word kod ",
+    ),
+    rule(
+        "code",
+        r"""\b(?:alarm|gate|door|locker|safe|lockbox|padlock|garage|keypad|buzzer|intercom|tür|tor|porte|puerta|portone|dörr|brama)
+            (?:{{is}}|\s+)(?P<out>(?!(?:19|20)\d\d\b)\#?\d{4,6}\#?)(?!\w)""",
+        words="alarm gate door locker safe lockbox padlock garage keypad buzzer intercom tür tor porte puerta portone dörr brama",
+        digits=4,
+    ),
+    rule(
+        "password",
+        r"""\b(?:pw|pwd|mdp|psk|ww)\s+(?P<out>(?!(?:reset|manager|prompt|hash|file|field|changed?|and|or|for|protected?|wrong|works?|pls)\b)
+            {{value}}[^\W\d][^\s,;]{4,})""",
+        words="pw pwd mdp psk ww",
+    ),
+    rule(
+        "password",
+        r"\b(?:set|setting|chang(?:e|ed|ing)|reset|made?)\b[^\n]{0,30}?\b(?:{{password}}|pass|pin)\s(?:to|into|as)\s(?P<out>{{value}}\S{4,})",
+        words=f"{PASSWORDS_NAMES} pass pin",
+    ),
+    rule(
+        "password",
+        r"\bww\b{{for_what}}{{is}}(?P<out>{{value}}\S{4,})",
+        words="ww",
+    ),
+    rule(
+        "password",
+        r"""\b(?:cred(?:ential)?s?|logins?|login|zugangsdaten|identifiants)\b(?:{{is}}|\s+)(?P<out>{{value}}[\w.@+-]{2,32}\s?[:/|]\s?[^\s:/|]{3,64})""",
+        words="cred creds credential credentials login logins zugangsdaten identifiants",
+    ),
+    rule(
+        "password",
+        r"\b(?:u|user|l|login)\s?[:=]\s?\S{2,40}\s+(?:p|pw|pass)\s?[:=]\s?\S{3,64}",
+        words="p pw pass",
+        signs=":=",
     ),
     rule(
         "password",

@@ -13,7 +13,7 @@ _CVV = """cvv cvv2 cvc cvc2 csc cvn cid security_code security_number digits_on_
 _EXPIRY = """exp expiry expires expiration expiring valid_thru valid_until valid_till valid_til valid_to good_thru
     gültig_bis ablaufdatum expire_le valable_jusqu'au caduca vence validade válido_até scade scadenza geldig_tot
     ważna_do giltigt_till utgår"""
-BANK = """account acct acc sort sc branch agency checking savings bank a/c accno routing aba sort_code sortcode bsb konto kontonummer kontonr blz bankleitzahl
+BANK = """account acct acc sort sc branch agency checking savings bank accno routing aba sort_code sortcode bsb konto kontonummer kontonr blz bankleitzahl
     clearing clearingnummer clearingnr rekening rekeningnummer cuenta conta compte conto agência agencia iban
     ifsc clabe cbu cvu transit institution zelle bizum pix iban_nr nr_konta numer_konta account_no bank_account"""
 
@@ -97,9 +97,9 @@ PAYMENT: tuple[Rule, ...] = (
     ),
     rule(
         "account",
-        r"""\b{{bank}}(?:[ ]?(?:{{no}}|numbers?|konta)[.:]?)*(?:{{is}}|\s+){{few_words}}
-            (?P<out>(?!(?:19|20)\d\d\b)(?=(?:[\w./-]*\d){4})[\w./-]{4,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}(?:[ -]\d{2,4}){1,6})""",
-        words=BANK,
+        r"""\b(?:{{bank}}|a/[cn]|s/c|inst)(?:[ ]?(?:{{no}}|numbers?|konta)[.:]?)*(?:{{is}}|\s+){{few_words}}
+            (?P<out>(?!(?:19|20)\d\d\b)(?=(?:[\w./-]*\d){3})[\w./-]{3,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}(?:[ -]\d{2,4}){1,6})""",
+        words=f"{BANK} a s inst",
         digits=4,
     ),
 )

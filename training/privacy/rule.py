@@ -74,6 +74,8 @@ def is_suspicious(text: str, telling_words: frozenset[bytes]) -> bool:
     words = _words_of(text)
     if not telling_words.isdisjoint(words) or (words and len(max(words, key=len)) >= _LONG_WORD):
         return True
+    if (b"-" in data or b"_" in data) and len(max(data.split(), key=len, default=b"")) >= _LONG_WORD:
+        return True
     return len(data.translate(None, _BRACKETS)) < len(data) and bool(_BRACKETED_AT.search(text))
 
 
@@ -127,13 +129,13 @@ def _telling(names: str) -> Iterator[bytes]:
     """The words by which the names are seen: all of each in one, and the longest of its parts."""
     for name in names.split():
         yield name.replace("_", "").encode()
-        yield max(name.split("_"), key=len).encode()
+        yield max(re.split(r"[\W_]+", name), key=len).encode()
 
 
 _DIGIT = re.compile(r"\d")
 _SIGNS = b"0123456789@/\\<"
 _BRACKETS = b"([{*"
-_BRACKETED_AT = re.compile(r"[(\[{*]\s?(?:at|a)\s?[)\]}*]", re.IGNORECASE)
+_BRACKETED_AT = re.compile(r"[(\[{*]\s?(?:at|a|ät|arroba|chiocciola|arobase)\s?[)\]}*]", re.IGNORECASE)
 _LONG_WORD = 20
 _FOLD = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256)).lower()
 _QUOTES = dict.fromkeys(map(ord, "‘’“”„«»…–—¿¡"), " ")
@@ -170,6 +172,6 @@ PARTS = {
         listopada|grudnia)\b\.?""",
     "clause": r"""(?:"[^"\n]{1,80}"|'[^'\n]{1,80}'|`[^`\n]{1,80}`
         |\S{1,199}[^\s,;](?:[ ](?![-–(&|])[^\s,.!?;]{1,40}){0,4})""",
-    "for_what": r"(?:\s(?:for|to|of|on)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?",
+    "for_what": r"(?:\s(?:for|to|of|on|de|del|de\sla|do|da|di|du|für|vom|von|zum|zur|van|van\sde|till)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?",
 }
 """What several patterns share; more is added by those who use it."""

@@ -104,7 +104,7 @@ def is_phone_number(match: re.Match[str]) -> bool:
         return len(digits) >= 8
     if is_amount(match):
         return False
-    if len(digits) >= 8 and text.isdigit():
+    if len(digits) >= 7 and text.isdigit():
         return True
     if _FULL.fullmatch(text) or _PURPOSE.search(match.string, max(0, start - _LOOK_BACK), start):
         return True
