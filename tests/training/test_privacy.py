@@ -49,13 +49,13 @@ def is_taken_out(planted: dict[str, Any]) -> bool:
 
 def test_of_the_planted_secrets_hardly_any_stays() -> None:
     missed = [text_of(planted) for planted in SECRETS if not is_taken_out(planted)]
-    assert len(SECRETS) > 400
+    assert len(SECRETS) > 1500
     assert len(missed) <= 0.01 * len(SECRETS), missed
 
 
 def test_what_only_looks_like_a_secret_stays_as_it_is() -> None:
     changed = [text for text in HARMLESS if redact(text) != (text, {})]
-    assert len(HARMLESS) > 100
+    assert len(HARMLESS) > 400
     assert not changed
 
 

@@ -31,15 +31,18 @@ def _is_no_count(match: Match) -> bool:
 
 
 SERVICES = """insta instagram ig snap snapchat sc tik_tok twitter twitch steam psn xbox gt gamer_tag discord
-    telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber mastodon
+    telegram tg kik skype whatsapp facebook fb messenger reddit github gitlab linkedin signal wechat qq vk viber
+    mastodon
     bluesky bsky tumblr pinterest youtube yt spotify soundcloud onlyfans venmo cash_app paypal zelle epic riot
-    origin uplay battle_net battle_tag btag bnet roblox minecraft mc nintendo aim msn icq xbl ea ubisoft ao3 wattpad strava lastfm
+    origin uplay battle_net battle_tag btag bnet roblox minecraft mc nintendo aim msn icq xbl ea ubisoft ao3 wattpad
+    strava lastfm
     lichess chess_com fortnite valorant osu vrchat runescape osrs hypixel faceit threema matrix"""
 
 
 PARTS |= {
     "service": rf"{one_of(SERVICES)}\b",
-    "name_of": r"(?:\s+(?:live|games|user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile|channel|page)\b)?",
+    "name_of": r"""(?:\s+(?:live|games|user\s?name|user|handle|name|id|tag|account|acct|acc|nick|code|profile
+            |channel|page)\b)?""",
     "end": r"""(?=["')]?\s*(?:[,.!?;)\n]|$
         |(?:if|and|or|so|btw|lol|pls|please|add|hmu|on|but|for|pw|pass|password)\b))""",
     "at": r"""(?:\s?[(\[{<*]\s?(?:at|@|a|ät|arroba|chiocciola|arobase)\s?[)\]}>*]\s?|\s?@\s?
@@ -58,7 +61,8 @@ LINKS: tuple[Rule, ...] = (
     ),
     rule(
         "invite",
-        r"""<?(?:https?://)?(?:www\.)?(?:discord\s*[(\[]?(?:\.|dot)[)\]]?\s*gg|dsc\.gg|discord(?:app)?\s*\.\s*com\s*/\s*invite|
+        r"""<?(?:https?://)?(?:www\.)?(?:discord\s*[(\[]?(?:\.|dot)[)\]]?\s*gg|dsc\.gg|discord
+            (?:app)?\s*\.\s*com\s*/\s*invite|
             discord\.me|invite\.gg|t\.me|telegram\.(?:me|dog)|chat\.whatsapp\.com|wa\.me|join\.slack\.com|
             signal\.(?:group|me)|guilded\.gg)\s*/\s*\#?[\w+/?=&%.-]+>?""",
         signs="/",
@@ -87,7 +91,8 @@ LINKS: tuple[Rule, ...] = (
     rule("handle", r"[^\s!@]{1,32}![^\s!@]{1,32}@\S+", signs="!", run=8),  # nick!user@host, as IRC writes it
     rule(
         "email",
-        r"""(?:(?<![\w.+-])[\w.+%&'*-]{1,64}|"[^"@\n]{1,64}")\s?@\s?(?:(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b(?::[^\s:/]{4,64})?|\d{1,3}(?:\.\d{1,3}){3})
+        r"""(?:(?<![\w.+-])[\w.+%&'*-]{1,64}|"[^"@\n]{1,64}")\s?@\s?(?:(?:[\w-]{1,63}\.){1,5}[a-z]{2,24}\b
+            (?::[^\s:/]{4,64})?|\d{1,3}(?:\.\d{1,3}){3})
             |(?<![\w.+-])[\w.+-]{3,64}@[a-z][\w-]{2,63}\b""",
         signs="@",
     ),
@@ -116,6 +121,7 @@ LINKS: tuple[Rule, ...] = (
             (?:(?:\s(?:punto|ponto|point|punt|kropka|punkt|dot)\s|\.)[a-z]{2,24}){1,3}\b""",
         words="arroba chiocciola arobase apenstaartje małpa snabel klammeraffe",
     ),
+    rule("email", r"\b{{mail_service}}{{is}}(?P<out>(?={{odd}})[\w.+-]{3,64})", words=_MAIL_SERVICES),
     rule(
         "email",
         r"""\be?-?mail\b[^\n]{0,30}?\s(?P<out>{{value}}\w[\w.+-]{0,63}\s+at\s+
@@ -138,7 +144,8 @@ ACCOUNTS: tuple[Rule, ...] = (
         "phone",
         r"\b(?:{{digit_word}}[\s,.-]+){6,40}{{digit_word}}\b",
         _is_no_count,
-        words="""zero three four five six seven eight nine null eins drei vier fünf sechs sieben acht neun cuatro cinco seis siete
+        words="""zero three four five six seven eight nine null eins drei vier fünf sechs sieben acht neun cuatro
+    cinco seis siete
             ocho nueve trois quatre cinq sept huit neuf quattro cinque sette otto nove""",
     ),
     rule("handle", r"(?<!\w)@(?!(?:everyone|here)\b)\w[\w.-]*(?:[:@][\w.-]+\.\w+)?", signs="@"),
@@ -147,7 +154,8 @@ ACCOUNTS: tuple[Rule, ...] = (
     rule(
         "handle",
         r"""\b(?:{{service}}|gamer)\s(?:user\s?name|user|handle|name|id|tag|account|acct?|nick|gt|gamertag|ign)s?\b
-            (?:{{is}}|\s+)["'(]?(?P<out>{{value}}(?-i:[A-Z]|(?=\w*[\d_]))[\w.-]{2,30}(?:\s(?-i:[A-Z]\w{1,15}|\d{1,4}\b)){0,2}(?:\#\w{2,5})?)""",
+            (?:{{is}}|\s+)["'(]?(?P<out>{{value}}(?-i:[A-Z]|(?=\w*[\d_]))[\w.-]{2,30}(?:\s(?-i:[A-Z]\w{1,15}
+            |\d{1,4}\b)){0,2}(?:\#\w{2,5})?)""",
         words=SERVICES,
     ),
     rule(
@@ -159,7 +167,8 @@ ACCOUNTS: tuple[Rule, ...] = (
     rule(
         "handle",
         r"""\b{{service}}{{name_of}}(?:\s*[:=@]+\s*|\s*-+>?\s+
-            |\??\s+(?:is\s+|me\s+(?:at\s+|on\s+)?|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}(?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
+            |\??\s+(?:is\s+|me\s+(?:at\s+|on\s+)?|handle\s+|name\s+|id\s+)?(?={{odd}})|{{is}}
+            (?={{odd}}))["'(]?(?P<out>{{value}}{{handle}})""",
         words=SERVICES,
     ),
     rule(
@@ -189,12 +198,14 @@ ACCOUNTS: tuple[Rule, ...] = (
     rule(
         "handle",
         r"""\b(?:user\s?name|user(?:\s?id)?(?!['’])|gamer\s?tag|login|ign|friend\scode|handle|screen\s?name
-            |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}(?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
+            |(?:riot|psn|steam|epic|account|player|line|zoom|meeting)\sid){{is}}["'(]?(?P<out>{{value}}{{handle}}
+            (?:\s(?-i:[A-Z])\w+){0,2}){{end}}""",
         words="username user userid gamer gamertag login ign id code handle screen screenname",
     ),
     rule(
         "handle",
-        r"""\b{{service}}\s(?:user\s?name|user|handle|tag|gt|gamertag|ign|nick|@)\s(?P<out>{{value}}\w[\w.-]{3,31}){{end}}""",
+        r"""\b{{service}}\s(?:user\s?name|user|handle|tag|gt|gamertag|ign|nick|@)\s
+            (?P<out>{{value}}\w[\w.-]{3,31}){{end}}""",
         words=SERVICES,
     ),
     rule(
@@ -202,19 +213,27 @@ ACCOUNTS: tuple[Rule, ...] = (
         r"\b(?:me\sas|under|called|named)\s(?P<out>{{value}}[\w.-]{4,31})\s(?:on|over\son)\s{{service}}",
         words=SERVICES,
     ),
-    rule("handle", r"\buser\s(?P<out>(?=\w*\d)[a-z][\w.-]{2,31})", words="user", digits=1),
+    rule(
+        "handle",
+        r"""\b(?:user|login)\s(?P<out>(?=\w*\d)[a-z][\w.-]{2,31}|{{value}}\w[\w.-]{2,31}(?=,?\s(?:pw|pass
+            |password|pwd)\b))""",
+        words="user login",
+    ),
     rule("handle", r"\bxbl\s(?P<out>(?-i:[A-Z])\w+(?:\s(?-i:[A-Z])\w+|\s\d{1,4}\b){0,2})", words="xbl"),
     rule("handle", r"(?<!\S)\$[a-z][a-z_]\w{2,20}", words="cash cashapp cashtag venmo tip"),
     rule("handle", r"(?<![\w/.])/?u/[\w-]{3,20}\b", signs="/"),
     rule(
         "path",
-        r"""[/\\](?:var[/\\](?:spool[/\\])?(?:mail|cron)|export[/\\]home|mnt[/\\]c[/\\]users|(?:run[/\\])?media|(?:documents[ ]and[ ]settings))[/\\]{1,2}
-            [^/\\"'<>|:\n]{1,32}(?=[/\\])|[/\\]var[/\\](?:spool[/\\])?(?:mail|cron)[/\\]\w[^\s"'<>|:]*|(?<!\w)~\w[\w.-]*(?=/)""",
+        r"""[/\\](?:var[/\\](?:spool[/\\])?(?:mail|cron)|export[/\\]home|mnt[/\\]c[/\\]users|(?:run[/\\])?media
+            |(?:documents[ ]and[ ]settings))[/\\]{1,2}
+            [^/\\"'<>|:\n]{1,32}(?=[/\\])|[/\\]var[/\\](?:spool[/\\])?(?:mail|cron)[/\\]\w[^\s"'<>|:]*
+            |(?<!\w)~\w[\w.-]*(?=/)""",
         signs="/\\",
     ),
     rule(
         "path",
-        r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}(?:[^/\\"'<>|:\n]{1,32}(?=[/\\])[^\s"'<>|:]*|[^\s"'<>|:]+)""",
+        r"""(?:[a-z]:)?(?<![/\\])[/\\]{1,2}(?:home|users)[/\\]{1,2}(?:[^/\\"'<>|:\n]{1,32}(?=[/\\])[^\s"'<>|:]*
+            |[^\s"'<>|:]+)""",
         signs="/\\",
     ),
 )

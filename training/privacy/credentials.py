@@ -35,7 +35,8 @@ KEYS: tuple[Rule, ...] = (
     ),
     rule(
         "token",
-        r"""\b(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|gl[a-z]{2,4}-[\w-]{16,}|[\w-]{8,16}:APA91b[\w-]+|\d{8,14}-[a-z0-9]{20,}\.apps\.googleusercontent\.com|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}
+        r"""\b(?:gh[pousr]_\w{16,}|github_pat_\w{16,}|gl[a-z]{2,4}-[\w-]{16,}|[\w-]{8,16}:APA91b[\w-]+
+            |\d{8,14}-[a-z0-9]{20,}\.apps\.googleusercontent\.com|xox[a-z]-[\w-]{8,}|xapp-[\w-]{8,}
             |(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{12,}|AIza[\w-]{20,}|ya29\.[\w-]{10,}|sk-[\w-]{12,}
             |[srp]k_(?:live|test)_\w{8,}|whsec_\w{8,}|\d{6,12}:\s?AA[\w-]{20,}|(?:AC|SK)[0-9a-f]{32}
             |SG\.[\w-]{10,}\.[\w-]{10,}|npm_\w{16,}|pypi-[\w-]{12,}|hf_\w{16,}|EAA\w{20,}|shp[a-z]{2}_\w{16,}

@@ -16,7 +16,8 @@ from training.privacy.rule import PARTS, Match, Rule, rule
 from training.privacy.telephone import is_amount
 
 _GAMES = """osu valorant fortnite rsn runescape osrs vrchat genshin overwatch warzone csgo cs2 faceit hypixel
-    duolingo letterboxd myanimelist mal anilist patreon etsy ebay vinted depop tinder bumble grindr hinge weibo kakaotalk
+    duolingo letterboxd myanimelist mal anilist patreon etsy ebay vinted depop tinder bumble grindr hinge weibo
+    kakaotalk
     zalo imessage facetime teamspeak ts3 matrix irc libera freenode threema jabber xmpp nick nickname nicknames ign
     username usernames handle gamertag pseudo usuario nutzername apodo """
 _NO_NAME = re.compile(
@@ -37,7 +38,8 @@ def _is_number(match: Match) -> bool:
 
 
 PARTS |= {
-    "long_number": r"""(?<![\w$€£¥.,:/+-])(?<![$€£¥]\s)(?!(?:19|20)\d\d(?!\d))\#?\d{4,}(?:-\d+)*(?![\w%$€£¥:]|[.,/]\d)""",
+    "long_number": r"""(?<![\w$€£¥.,:/+-])(?<![$€£¥]\s)(?!(?:19|20)\d\d(?!\d))\#?\d{4,}(?:-\d+)*(?![\w%$€£¥:]
+            |[.,/]\d)""",
     "mixed": r"(?<![\w.,/$-])(?=[A-Z0-9-]{0,30}[A-Z])(?=[A-Z-]{0,30}\d)[A-Z0-9]{2,}(?:-?[A-Z0-9]+)*(?<=[\w-]{5})(?!\w)",
 }
 
@@ -63,7 +65,8 @@ HINTS: tuple[Rule, ...] = (
     ),
     rule(
         "handle",
-        r"(?<![\w.,/$:-])(?P<out>(?=[\w.-]*(?:[\d_]|[a-z]\.(?!(?:com?|tv|org|net|gov|edu|gg|io|me|ly|it)\b)[a-z]{2}))(?=\S*[a-z])[\w.-]{4,32}\w)(?![\w/]|['’]\w)",
+        r"""(?<![\w.,/$:-])(?P<out>(?=[\w.-]*(?:[\d_]|[a-z]\.(?!(?:com?|tv|org|net|gov|edu|gg|io|me|ly
+            |it)\b)[a-z]{2}))(?=\S*[a-z])[\w.-]{4,32}\w)(?![\w/]|['’]\w)""",
         _is_no_word,
         words=f"{SERVICES} {_GAMES}",
     ),

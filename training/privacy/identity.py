@@ -16,7 +16,8 @@ DOCUMENTS = """passport driver_license drivers_license driving_licence driving_l
     steuernummer steuer_id steueridentifikationsnummer sozialversicherungsnummer svnr ahv krankenkasse
     versichertennummer versicherungsnummer matrikelnummer kundennummer vertragsnummer bestellnummer auftragsnummer
     rechnungsnummer sendungsnummer mitgliedsnummer aktenzeichen paspoort paspoortnummer rijbewijs kenteken klantnummer
-    burgerservicenummer personnummer pnr samordningsnummer fødselsnummer cpr henkilötunnus rodné_číslo cnp dowodu ups dhl fedex usps hermes sendung colis paquete pakke przesyłka mrn flight booking_reference
+    burgerservicenummer personnummer pnr samordningsnummer fødselsnummer cpr henkilötunnus rodné_číslo cnp dowodu
+    ups dhl fedex usps hermes sendung colis paquete pakke przesyłka mrn flight booking_reference
     member membership policy claim order order_no tracking parcel shipment booking pnr reservation confirmation
     invoice case ticket customer client student employee staff patient badge card serial reference ref visa imei meid
     iccid meter contract registration reg account_id meeting_id record_locator frequent_flyer loyalty
@@ -25,10 +26,12 @@ _DATE = re.compile(r"\d{1,4}-\d{1,2}-\d{1,4}")
 _PLATES = """plate plates numberplate number_plate license_plate licence_plate registration reg kennzeichen targa plaque
     immatriculation matrícula matricula placa placas kenteken registreringsnummer rejestracja tablica"""
 BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
-    geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nacimiento fecha_de_nacimiento cumpleaños cumple née né
+    geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nacimiento fecha_de_nacimiento cumpleaños cumple
+    née né
     date_de_naissance naissance anniversaire anniv nato nata data_di_nascita nascita compleanno nasci nascido nascida
     nasceu data_de_nascimento nascimento aniversário niver geboortedatum verjaardag jarig urodzony urodzona urodziny
-    urodziłem urodziłam data_urodzenia urodzenia född födelsedag födelsedatum fyller født fødselsdag fødselsdato syntynyt
+    urodziłem urodziłam data_urodzenia urodzenia född födelsedag födelsedatum fyller ur født fødselsdag fødselsdato
+    syntynyt
     syntymäaika родился родилась"""
 
 
@@ -112,7 +115,13 @@ IDENTITY: tuple[Rule, ...] = (
         digits=1,
     ),
     rule("id number", r"(?<![\w-])(?-i:(?=[A-Z0-9]*[A-Z])(?=(?:[A-Z]*\d){6})[A-Z0-9]{7,})(?![\w-])", digits=6, run=7),
-    rule("id number", r"(?<![\w.,/+-])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)(?<!isbn\s)(?!\d{3}-\d{3}-\d{4})[A-Z]?\d{2,8}(?:-\d{1,8}){2,5}(?![\w-])", _is_serial, digits=8),
+    rule(
+        "id number",
+        r"""(?<![\w.,/+-])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)(?<!isbn\s)
+            (?!\d{3}-\d{3}-\d{4})[A-Z]?\d{2,8}(?:-\d{1,8}){2,5}(?![\w-])""",
+        _is_serial,
+        digits=8,
+    ),
     rule(
         "birth date",
         r"(?P<out>{{date}})(?!\w)\*?\s(?:(?:is|was|ist|es|est|è|é|=)\s)?(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
@@ -127,7 +136,8 @@ IDENTITY: tuple[Rule, ...] = (
     ),
     rule(
         "birth date",
-        r"""\b{{birth}}(?:{{is}}|[.:\s]+)?(?:(?:on|in|the|am|el|le|il|a|em|no|op|dnia|den|d\.|is|es)\s+)*\W{0,3}(?P<out>{{date}})""",
+        r"""\b{{birth}}(?:{{is}}|[.:\s]+)?(?:(?:on|in|the|am|el|le|il|a|em|no|op|dnia|den|d\.|is|es)\s+)*\W{0,3}
+            (?P<out>{{date}})""",
         words=f"{BIRTH} b",
         digits=1,
     ),

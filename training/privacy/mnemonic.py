@@ -13,12 +13,14 @@ _MAX_BINDING = 4
 _WORDS = re.compile(PATTERN, re.IGNORECASE)
 _BINDING = frozenset(
     """the and for was are but not his him she her has had they them from been were its got get out our now how who did
-    does cant dont because really going think know make want good some more their would could should also even things lol
+    does cant dont because really going think know make want good some more their would could should also even
+    things lol
     haha with your people most which many each those these than ever being having while
     a i to of is it in my me so on at as be do if or we he im by up no ok""".split()  # noqa: SIM905
 )
 _OFTEN = frozenset(
-    """you that can have when what there like this just all will only time then where into about after other any must such
+    """you that can have when what there like this just all will only time then where into about after other any
+    must such
     through well much very never""".split()  # noqa: SIM905
 )
 

@@ -5,11 +5,13 @@ from itertools import pairwise
 
 from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
-PASSWORDS_NAMES = """password passwords passwort passwörter pass_word pass_wd pass_code pass_phrase pass_wort passwrd pw pwd pws
+PASSWORDS_NAMES = """password passwords passwort passwörter pass_word pass_wd pass_code pass_phrase pass_wort
+    passwrd pw pwd pws
     kennwort mot_de_passe mdp contraseña contrasena clave senha palavra_passe wachtwoord hasło haslo lösenord lösenordet
     passord passordet adgangskode kodeord salasana parola parola_chiave chiave_wifi пароль şifre sifre heslo jelszó psk
-    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password secret_word magic_word safeword codeword maiden_name contra lösen"""
-CODES = """pin pins puk puk2 tan code codes kod kode koden código codigo códigos codice cod otp totp 2fa mfa combo
+    wpa_key wifi_key wifi_code wlan_key wlan_schlüssel netzwerkschlüssel network_key sudo_password secret_word
+    magic_word safeword codeword maiden_name contra lösen"""
+CODES = """pin puk puk2 tan code codes kod kode koden código codigo códigos codice cod otp totp 2fa mfa combo
     combination geheimzahl verification_code türcode zugangscode zutrittscode kombination digicode код"""
 LOGINS = """login logins log_in logged_in cred creds credential credentials zugang zugangsdaten logindaten anmeldedaten
     identifiants credenciales credenziali inloggegevens inlog user username admin acc account benutzer usuario
@@ -41,16 +43,19 @@ PARTS |= {
 PASSWORDS: tuple[Rule, ...] = (
     rule(
         "code",
-        r"""\b(?:backup|recovery|rescue|2fa|gift|scratch|emergency|ersatz|wiederherstellungs)[\s-]?(?:codes?|keys?){{for_what}}
+        r"""\b(?:backup|recovery|rescue|2fa|gift|scratch|emergency|ersatz|wiederherstellungs)[\s-]?(?:codes?
+            |keys?){{for_what}}
             (?:{{is}}|[\s:]+)(?P<out>(?:[\s,;:*•#-]{0,3}(?:\d\d?[.)]\s)?(?=[\w-]*\d)[\w-]{3,}){1,24})""",
         words="backup recovery rescue 2fa gift scratch emergency",
         digits=3,
     ),
     rule(
         "code",
-        r"""(?<!error\s)(?<!status\s)(?<!exit\s)(?<!return\s)(?<!zip\s)(?<!post\s)(?<!postal\s)(?<!response\s)(?<!http\s)(?<!color\s)(?<!colour\s)(?<!area\s)(?<!hex\s)\b{{code}}
+        r"""(?<!error\s)(?<!status\s)(?<!exit\s)(?<!return\s)(?<!zip\s)(?<!post\s)(?<!postal\s)(?<!response\s)
+            (?<!http\s)(?<!color\s)(?<!colour\s)(?<!area\s)(?<!hex\s)\b{{code}}
             (?:{{is}}|[:\s]+(?:[^\W\d]{1,14}\s){0,4}(?:[^\W\d]{1,14}{{is}})?)
-            (?P<out>(?!(?:19|20)\d\d\b|\#[0-9a-f]{3,6}\b)\#?(?:\d[\d -]{2,9}\d|(?=(?:[A-Z-]*\d))[A-Z0-9-]{5,})\#?|\d{4,6})(?![\w:/%]|[.,]\d)""",
+            (?P<out>(?!(?:19|20)\d\d\b|\#[0-9a-f]{3,6}\b)\#?(?:\d[\d -]{2,9}\d|(?=(?:[A-Z-]*\d))[A-Z0-9-]{5,}
+            |\d{4,6})\#?)(?![\w:/%]|[.,]\d)""",
         words=CODES,
         digits=3,
     ),
@@ -75,12 +80,14 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"\b(?:passphrase|seed\sphrase)s?\s+(?P<out>(?!(?:is|was|for|and|or|to|on|in|of|when|if|that|protected|prompt)\b)[^\W\d]+(?:[ -][^\W\d]+){3,11})",
+        r"""\b(?:passphrase|seed\sphrase)s?\s+(?P<out>(?!(?:is|was|for|and|or|to|on|in|of|when|if|that|protected
+            |prompt)\b)[^\W\d]+(?:[ -][^\W\d]+){3,11})""",
         words="passphrase phrase",
     ),
     rule(
         "password",
-        r"\b(?:{{password}}|pass(?!\s(?:the|me|it|on|by|out|through))|login)\b[^\n]{0,40}?[\s\"'(:=>]\s*(?P<out>{{strong}})",
+        r"""\b(?:{{password}}|pass(?!\s(?:the|me|it|on|by|out|through))|login)\b[^\n]{0,40}?[\s\"'(:=>]\s*
+            (?P<out>{{strong}})""",
         words=f"{PASSWORDS_NAMES} pass login",
     ),
     rule(
@@ -103,12 +110,14 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"""\b(?:maiden\sname|first\spet|security\s(?:question\s)?answer|geburtsname\sder\smutter)(?:{{is}}|\s+)(?P<out>{{value}}\S+)""",
+        r"""\b(?:maiden\sname|first\spet|security\s(?:question\s)?answer|geburtsname\sder\smutter)(?:{{is}}|\s+)
+            (?P<out>{{value}}\S+)""",
         words="maiden security geburtsname",
     ),
     rule(
         "code",
-        r"""(?<![\w.,$€£-])(?P<out>\d{3}[ -]?\d{3}|\d{4,8}|(?=[A-Z-]*\d)(?-i:[A-Z0-9-]{5,}))\s(?:is|was|ist|es|est|è|é)\s(?:[^\W\d]{1,12}\s){0,4}{{code}}\b""",
+        r"""(?<![\w.,$€£-])(?P<out>\d{3}[ -]?\d{3}|\d{4,8}|(?=[A-Z-]*\d)(?-i:[A-Z0-9-]{5,}))\s(?:is|was|ist|es|est|è
+            |é)\s(?:[^\W\d]{1,12}\s){0,4}{{code}}\b""",
         words=CODES,
         digits=3,
     ),
@@ -120,40 +129,47 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"""\b\w*(?:pass(?:word|wd|phrase)?|pwd?|secret|token|(?<!\bmon)(?<!\btur)(?<!\bdon)key|auth)\w{0,8}["']?\s?:?=>?\s?["']?
+        r"""\b\w*(?:pass(?:word|wd|phrase)?|pwd?|secret|token|(?<!\bmon)(?<!\btur)(?<!\bdon)key
+            |auth)\w{0,8}["']?\s?:?=>?\s?["']?
             (?P<out>(?=\S{0,60}[\d_-])[^\s"'=][^\s"']{3,})""",
         signs="=",
     ),
     rule(
         "password",
-        r"(?<![^\s(\"'])(?P<out>\w[\w.-]{2,31}:(?=[^\s:]{0,40}\d)(?=[^\s:]{0,40}[a-z])(?!\d+[a-z]{1,3}\b)[^\s:;,()/]{6,64})(?![:/])",
+        r"""(?<![^\s(\"'])(?P<out>\w[\w.-]{2,31}:(?=[^\s:]{0,40}\d)(?=[^\s:]{0,40}[a-z])
+            (?!\d+[a-z]{1,3}\b)[^\s:;,()/]{6,64})(?![:/])""",
         digits=1,
         signs=":",
         run=10,
     ),
     rule(
         "code",
-        r"""\b(?!(?:uni|op|key|x|vs|bar|qr|en|de|byte|source)code)\w{2,20}(?:code|pin|tan|passwort|kennwort|password|lösenord|kod)
+        r"""\b(?!(?:uni|op|key|x|vs|bar|qr|en|de|byte|source)code)\w{2,20}(?:code|pin|tan|passwort|kennwort|password
+            |lösenord|kod)
             (?:{{is}}|\s+)(?P<out>(?=\S*\d)[^\s,;]{4,})""",
         digits=3,
         signs="code pin wort word kod ",
     ),
     rule(
         "code",
-        r"""\b(?:alarm|gate|door|locker|safe|lockbox|padlock|garage|keypad|buzzer|intercom|tür|tor|porte|puerta|portone|dörr|brama)
+        r"""\b(?:alarm|gate|door|locker|safe|lockbox|padlock|garage|keypad|buzzer|intercom|tür|tor|porte|puerta
+            |portone|dörr|brama)
             (?:{{is}}|\s+)(?P<out>(?!(?:19|20)\d\d\b)\#?\d{4,6}\#?)(?!\w)""",
-        words="alarm gate door locker safe lockbox padlock garage keypad buzzer intercom tür tor porte puerta portone dörr brama",
+        words="""alarm gate door locker safe lockbox padlock garage keypad buzzer intercom tür tor porte puerta
+            portone dörr brama""",
         digits=4,
     ),
     rule(
         "password",
-        r"""\b(?:pw|pwd|mdp|psk|ww)\s+(?P<out>(?!(?:reset|manager|prompt|hash|file|field|changed?|and|or|for|protected?|wrong|works?|pls)\b)
+        r"""\b(?:pw|pwd|mdp|psk|ww)\s+(?P<out>(?!(?:reset|manager|prompt|hash|file|field|changed?|and|or|for
+            |protected?|wrong|works?|pls)\b)
             {{value}}[^\W\d][^\s,;]{4,})""",
         words="pw pwd mdp psk ww",
     ),
     rule(
         "password",
-        r"\b(?:set|setting|chang(?:e|ed|ing)|reset|made?)\b[^\n]{0,30}?\b(?:{{password}}|pass|pin)\s(?:to|into|as)\s(?P<out>{{value}}\S{4,})",
+        r"""\b(?:set|setting|chang(?:e|ed|ing)|reset|made?)\b[^\n]{0,30}?\b(?:{{password}}|pass|pin)\s(?:to|into
+            |as)\s(?P<out>{{value}}\S{4,})""",
         words=f"{PASSWORDS_NAMES} pass pin",
     ),
     rule(
@@ -163,7 +179,8 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"""\b(?:cred(?:ential)?s?|logins?|login|zugangsdaten|identifiants)\b(?:{{is}}|\s+)(?P<out>{{value}}[\w.@+-]{2,32}\s?[:/|]\s?[^\s:/|]{3,64})""",
+        r"""\b(?:cred(?:ential)?s?|logins?|login|zugangsdaten|identifiants)\b(?:{{is}}|\s+)
+            (?P<out>{{value}}[\w.@+-]{2,32}\s?[:/|]\s?[^\s:/|]{3,64})""",
         words="cred creds credential credentials login logins zugangsdaten identifiants",
     ),
     rule(

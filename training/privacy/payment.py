@@ -7,13 +7,15 @@ from training.privacy.mnemonic import is_mnemonic
 from training.privacy.rule import PARTS, Match, Rule, one_of, rule
 
 _FOUR_FOURS = re.compile(r"\d{4}([ .-])\d{4}\1\d{4}\1\d{4}")
-_CVV = """cvv cvv2 cvc cvc2 csc cvn cid security_code security_number digits_on_the_back digits_on_back sec_code card_code prüfnummer prüfziffer kartenprüfnummer
+_CVV = """cvv cvv2 cvc cvc2 csc cvn cid security_code security_number digits_on_the_back digits_on_back sec_code
+    card_code prüfnummer prüfziffer kartenprüfnummer
     sicherheitscode cryptogramme code_de_sécurité código_de_seguridad código_de_segurança codice_di_sicurezza
     beveiligingscode kod_cvv säkerhetskod"""
 _EXPIRY = """exp expiry expires expiration expiring valid_thru valid_until valid_till valid_til valid_to good_thru
     gültig_bis ablaufdatum expire_le valable_jusqu'au caduca vence validade válido_até scade scadenza geldig_tot
     ważna_do giltigt_till utgår"""
-BANK = """account acct acc sort sc branch agency checking savings bank accno routing aba sort_code sortcode bsb konto kontonummer kontonr blz bankleitzahl
+BANK = """account acct acc sort sc branch agency checking savings bank accno routing aba sort_code sortcode bsb
+    konto kontonummer kontonr blz bankleitzahl
     clearing clearingnummer clearingnr rekening rekeningnummer cuenta conta compte conto agência agencia iban
     ifsc clabe cbu cvu transit institution zelle bizum pix iban_nr nr_konta numer_konta account_no bank_account"""
 
@@ -85,7 +87,8 @@ PAYMENT: tuple[Rule, ...] = (
     rule("card", r"\b{{expiry}}[^\n\d]{0,25}?(?P<out>{{month_year}})", words=_EXPIRY, digits=3),
     rule(
         "card",
-        r"\b(?:last\s(?:4|four)|ends?\s(?:in|with)|ending(?:\s(?:in|with))?|letzten\s(?:4|vier))\b[^\n\d]{0,30}(?P<out>\d{4})\b",
+        r"""\b(?:last\s(?:4|four)|ends?\s(?:in|with)|ending(?:\s(?:in|with))?|letzten\s(?:4|vier))\b[^\n\d]{0,30}
+            (?P<out>(?!(?:19|20)\d\d)\d{4})\b""",
         words="last ends end ending letzten",
         digits=4,
     ),
@@ -98,7 +101,8 @@ PAYMENT: tuple[Rule, ...] = (
     rule(
         "account",
         r"""\b(?:{{bank}}|a/[cn]|s/c|inst)(?:[ ]?(?:{{no}}|numbers?|konta)[.:]?)*(?:{{is}}|\s+){{few_words}}
-            (?P<out>(?!(?:19|20)\d\d\b)(?=(?:[\w./-]*\d){3})[\w./-]{3,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}(?:[ -]\d{2,4}){1,6})""",
+            (?P<out>(?!(?:19|20)\d\d\b)(?=(?:[\w./-]*\d){3})[\w./-]{3,}(?:[ -](?=\w*\d)\w[\w-]{0,11}){0,6}|\d{2,4}
+            (?:[ -]\d{2,4}){1,6})""",
         words=f"{BANK} a s inst",
         digits=4,
     ),

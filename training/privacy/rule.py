@@ -142,7 +142,8 @@ _QUOTES = dict.fromkeys(map(ord, "‘’“”„«»…–—¿¡"), " ")
 
 PARTS = {
     "is": r"""(?:\s*(?:'s|’s|[:=]+|-+>|=>|→)\s*
-        |\s+(?:is|was|used\sto\sbe|will\sbe|would\sbe|has\sbeen|heißt|heisst|c['’]est|c|se\sllama|si\schiama|are|ist|war|lautet|sind|es|era|son|est|était|sont|é|são|è|sono|är|var|er|jest|to\sjest|-)\s+
+        |\s+(?:is|was|used\sto\sbe|will\sbe|would\sbe|has\sbeen|heißt|heisst|c['’]est|c|se\sllama|si\schiama|are|ist
+            |war|lautet|sind|es|era|son|est|était|sont|é|são|è|sono|är|var|er|jest|to\sjest|-)\s+
         (?:(?:now|just|literally|currently|still|like|always|jetzt|immer|ahora|maintenant|toujours|agora|nu|teraz)\s+)?
         |\s+to\s+(?={{odd}}))""",
     # Where a name or a password is told after "is", none of these words stands there.
@@ -156,7 +157,8 @@ PARTS = {
         much|about|taken|locked|banned|deleted|empty|old|new|fun|up|out|off|here|online|offline|any|some|one|who|why|
         which|can|will|would|could|should|do|did|does|have|has|had|get|got|every|u|ur|lol|haha|super|actually|
         probably|maybe|called|named|under|lagging|crashing|free|sick|trash|awesome|amazing|horrible|terrible|weird|
-        crazy|awful|dumb|stupid|used|way|getting|making|doing|trying|having|looking|coming|them|him|us|messenger|chat|live(?!:)|party)\b)""",
+        crazy|awful|dumb|stupid|used|way|getting|making|doing|trying|having|looking|coming|them|him|us|messenger
+            |chat|live(?!:)|party)\b)""",
     "handle": r"[@$]?(?:live:)?\w[\w.\-]{0,30}\w(?:\#\w{3,5})?\b",
     # A digit, an underscore or a capital inside: no word of a language.
     "odd": r"(?=[@$]|(?=\S{0,32}[a-z])[\w.\-]{0,32}(?:\w[\d_]|\d\w|_\w|\w_|\w\.\w)|\w{0,32}(?-i:[a-z][A-Z]))",
@@ -164,7 +166,8 @@ PARTS = {
     "strong": r"""(?=\S{0,40}[^\W\d_])(?=\S{0,40}(?:\d|[!@\#$%^&*_+=~?]\w))[^\s,;"'`()]{5,64}(?<![.:])""",
     "no": r"(?:number|num|numbers|nummer|numer|numero|numéro|número|nr|nro|no|n°|id|code|ref|\#)",
     "month": r"""(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|
-        oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|januari?|jänner|februari?|märz|maart|mars|mei|maj|mai|juni|juli|augusti?|
+        oct(?:ober)?|nov(?:ember)?|dec(?:ember)?|januari?|jänner|februari?|märz|maart|mars|mei|maj|mai|juni|juli
+            |augusti?|
         augustus|okt(?:ober)?|dez(?:ember)?|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|
         noviembre|diciembre|janvier|février|avril|juin|juillet|août|septembre|octobre|novembre|décembre|janeiro|
         fevereiro|março|maio|junho|julho|setembro|outubro|novembro|dezembro|gennaio|febbraio|aprile|maggio|giugno|luglio|
@@ -172,6 +175,7 @@ PARTS = {
         listopada|grudnia)\b\.?""",
     "clause": r"""(?:"[^"\n]{1,80}"|'[^'\n]{1,80}'|`[^`\n]{1,80}`
         |\S{1,199}[^\s,;](?:[ ](?![-–(&|])[^\s,.!?;]{1,40}){0,4})""",
-    "for_what": r"(?:\s(?:for|to|of|on|de|del|de\sla|do|da|di|du|für|vom|von|zum|zur|van|van\sde|till)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?",
+    "for_what": r"""(?:\s(?:for|to|of|on|de|del|de\sla|do|da|di|du|für|vom|von|zum|zur|van|van\sde
+            |till)\s[\w'’.-]{1,20}(?:\s[\w'’.-]{1,20}){0,3}?)?""",
 }
 """What several patterns share; more is added by those who use it."""

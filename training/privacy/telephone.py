@@ -64,10 +64,11 @@ _REGIONS = tuple(
 )
 _LOOK_BACK = 40  # characters before a number in which its purpose is told
 _PURPOSE = re.compile(
-    r"\b(?:call|text|txt|phone|cell|mob(?:ile?)?|tel|tél|telephone|telefon|teléfono|telefone|telefono|handy|whats\s?app|wa|sms|"
-    r"ring|dial|fax|fone|celular|cel|reach|n[uo]?mb?e?r|num|nºs?|n[ou]m(?:ber|éro|ero|er)?|número|nummer|#|contact|hmu|hit me up|"
-    r"message|msg|signal|viber|digits|landline|extension|appel\w*|portable|fixe|llama\w*|móvil|movil|escr[ií]beme|lig[au]\w*|"
-    r"telemóvel|zap|bel|bellen|mobiel|mobiltelefon|chiama\w*|cellulare|dzwoń|zadzwoń|komórk\w*|ruf\w*|festnetz|nr|mobil|"
+    r"\b(?:call|text|txt|phone|cell|mob(?:ile?)?|tel|tél|telephone|telefon|teléfono|telefone|telefono|handy|wa|sms|"
+    r"whats\s?app|ring|dial|fax|fone|celular|cel|reach|n[uo]?mb?e?r|num|nºs?|n[ou]m(?:ber|éro|ero|er)?|número|nummer|#|contact|"
+    r"hmu|hit me up|message|msg|signal|viber|digits|landline|extension|appel\w*|portable|fixe|llama\w*|móvil|movil|"
+    r"escr[ií]beme|lig[au]\w*|telemóvel|zap|bel|bellen|mobiel|mobiltelefon|chiama\w*|cellulare|dzwoń|zadzwoń|komórk\w*|ruf\w*|"
+    r"festnetz|nr|mobil|"
     r"телефон|номер|звони\w*|ext)\b",
     re.IGNORECASE,
 )
@@ -81,12 +82,12 @@ _DATE = re.compile(
     r"(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4})(?:\s+\d.*)?|(?:1[89]|20)\d\d\s?[-–/]\s?(?:1[89]|20)\d\d"
     r"|(?:19|20)\d\d(?:0\d|1[0-2])(?:[0-2]\d|3[01])(?:[\s-]?\d{4,6})?"
 )
-_THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})*[ .]000|\d*0000|\d+\.\d+")
+_THOUSANDS = re.compile(r"\d{1,3}(?:[ .]\d{3})*[ .]000|\d*0000|\d{1,2}\.\d+|\d+\.\d{1,2}")
 _FULL = re.compile(
     r"\(0\)\s?\d[\d\s.-]{6,12}\d|\(?0\d(?:[^\d\n]{0,3}\d){7,12}"  # with the trunk prefix 0, or 00 and a country
     r"|(?:1[\s.-]{0,2})?(?:\([2-9]\d\d\)|[2-9]\d\d)[\s./-]{0,3}\d{3}[\s.-]{0,3}\d{4}"  # North America
     r"|\(\d{2,5}\)[\s.-]?\d[\d\s.-]{4,9}\d"
-    r"|[2-9]\d\d-\d{4}"
+    r"|[2-9]\d\d[ -]\d{4}"
 )
 
 
@@ -96,7 +97,7 @@ def is_phone_number(match: re.Match[str]) -> bool:
     Args:
         match: a match of `CANDIDATE`.
     """
-    text, start, end = match["number"], match.start("out"), match.end("out")
+    text, start = match["number"], match.start("out")
     digits = re.sub(r"\D", "", text)
     if len(set(digits)) < 2 or _DATE.fullmatch(text):
         return False
