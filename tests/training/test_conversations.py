@@ -449,7 +449,7 @@ def test_linking_a_long_channel_in_pieces_is_linking_it_in_one_piece(tmp_path: P
     rng = np.random.default_rng(5)
     messages = []
     for number in range(1000):
-        authors = 2 if number // 150 % 2 else 5
+        authors = 2 if number // 300 % 2 else 5
         text = " ".join(rng.choice(["tea", "cats", "where", "is", "it", "?", "yes", "no"], rng.integers(1, 8)))
         messages.append(said(number, str(rng.integers(authors)), text, time=number * 15.0))
     whole = link(tmp_path, messages, linker)

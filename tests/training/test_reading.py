@@ -143,6 +143,13 @@ class TestOrder:
         path = write_lines(tmp_path / "c.jsonl", *(line(f"m{n}", "ann", f"text {n}") for n in (3, 1, 2, 11, 0)))
         assert texts(read(tmp_path / "a", [path])[0]) == ["text 3", "text 1", "text 2", "text 11", "text 0"]
 
+    def test_of_an_export_that_runs_backwards_it_is_turned_round_within_a_minute_too(self, tmp_path: Path) -> None:
+        rows = [f'"12","ann","2024-01-01T10:{n // 4:02}:00.0000000+00:00","text {n}","",""' for n in range(12)]
+        for number, order in enumerate((rows, rows[::-1])):
+            path = tmp_path / f"{number}.csv"
+            path.write_text("\n".join(["AuthorID,Author,Date,Content,Attachments,Reactions", *order]) + "\n")
+            assert texts(read(tmp_path / f"a{number}", [path])[0]) == [f"text {n}" for n in range(12)]
+
     @settings(deadline=None, max_examples=15)
     @given(seed=st.integers(), cuts=st.lists(st.integers(0, 30), max_size=3))
     def test_that_of_exports_and_of_messages_in_them_does_not_matter(
