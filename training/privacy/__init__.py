@@ -14,7 +14,6 @@ from training.privacy.contacts import ACCOUNTS, LINKS
 from training.privacy.credentials import KEYS, TOKENS
 from training.privacy.hints import HINTS
 from training.privacy.identity import IDENTITY
-from training.privacy.mnemonic import holds_mnemonic
 from training.privacy.passwords import PASSWORDS
 from training.privacy.payment import PAYMENT
 from training.privacy.rule import Glance, Rule, is_suspicious
@@ -24,7 +23,7 @@ MAX_CHARACTERS = 20_000
 
 _RULES = (*LINKS, *KEYS, *PAYMENT, *TOKENS, *PASSWORDS, *IDENTITY, *ADDRESSES, *ACCOUNTS, *HINTS)
 _TELLING_WORDS = frozenset(word for rule in _RULES if rule.is_told_by_words for word in rule.words)
-_UNTOLD = tuple(index for index, rule in enumerate(_RULES) if not rule.words)
+_UNTOLD = [(index, rule.digits, rule.run) for index, rule in enumerate(_RULES) if not rule.words]
 _TOLD_BY = {
     word: [index for index, rule in enumerate(_RULES) if word in rule.words]
     for word in {word for rule in _RULES for word in rule.words}
@@ -51,7 +50,7 @@ def redact(text: str) -> tuple[str, Counter[str]]:
     if len(text) > MAX_CHARACTERS:
         return "", Counter(overlong=1)
     plain = text if text.isascii() and text.isprintable() and "<" not in text else _readable(text)
-    if not (is_suspicious(plain, _TELLING_WORDS) or holds_mnemonic(plain)):
+    if not is_suspicious(plain, _TELLING_WORDS):
         return text, counts
     for _ in range(_MAX_PASSES):  # what is taken out can bring its neighbours together to something new
         before, plain = plain, _one_pass(plain, counts)
@@ -63,7 +62,8 @@ def redact(text: str) -> tuple[str, Counter[str]]:
 def _one_pass(text: str, counts: Counter[str]) -> str:
     glance = Glance(text, _WORDS)
     found = counts.total()
-    for index in sorted({*_UNTOLD, *chain.from_iterable(map(_TOLD_BY.__getitem__, glance.words))}):
+    untold = [index for index, digits, run in _UNTOLD if digits <= glance.digits and run <= glance.longest_run]
+    for index in sorted({*untold, *chain.from_iterable(map(_TOLD_BY.__getitem__, glance.words))}):
         if glance.allows(rule := _RULES[index]):
             text = _take_out(rule, text, counts)
     if counts.total() == found:

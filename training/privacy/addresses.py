@@ -141,7 +141,7 @@ ADDRESSES: tuple[Rule, ...] = (
     ),
     rule(
         "address",
-        r"""(?:\b{{address}}(?:\s+here)?(?:{{is}}|\s+)|\b(?:live|lives|living|wohne|staying|located|ship\s(?:it\s)?
+        r"""(?:\b{{address}}(?:\s+here)?(?:{{is}}|\s+)|\b(?:(?:live|lives|living|staying)(?!\s+to\b)|wohne|located|ship\s(?:it\s)?
             |send\sit\s|deliver|liefern)\s*
             (?:at|to|in\sder|in|an)\s+|\bhabite\s+(?:au\s+)?|\bvivo\s+en\s+|\babito\s+in\s+|\bmoro\s+(?:em|na|no)\s+
             |\bmieszkam\s+(?:na|przy)\s+)

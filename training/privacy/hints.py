@@ -21,7 +21,7 @@ _GAMES = """osu valorant fortnite rsn runescape osrs vrchat genshin overwatch wa
     zalo imessage facetime teamspeak ts3 matrix irc libera freenode threema jabber xmpp nick nickname nicknames ign
     username usernames handle gamertag pseudo usuario nutzername apodo """
 _NO_NAME = re.compile(
-    r"\d+(?:[.,x/-]\d+)*[a-z]{0,3}\+?|\d+(?:seconds?|mins?|minutes|hours?|hrs?|days?|years?|times|fps|mbps|gb|th)"
+    r"\d+-[a-z]+|\d+(?:[.,x/-]\d+)*[a-z]{0,3}\+?|\d+(?:seconds?|mins?|minutes|hours?|hrs?|days?|years?|times|fps|mbps|gb|th)"
     r"|[a-z]{1,6}-?\d{1,2}|[a-z]\.[a-z.]+|v\d+(?:\.\d+)*|i(?:phone|pad)s?\d*\w{0,2}|[a-z]{1,4}\d{4}[a-z]{0,2}"
     r"|[a-z]+'?s|(?:mac|win|linux|xbox|gta|mine|you|face|tik|pay|what|git|sound|deviant|one|power)\w*",
     re.IGNORECASE,
@@ -38,7 +38,7 @@ def _is_number(match: Match) -> bool:
 
 
 PARTS |= {
-    "long_number": r"""(?<![\w$€£¥.,:/+-])(?<![$€£¥]\s)(?!(?:19|20)\d\d(?!\d))\#?\d{4,}(?:-\d+)*(?![\w%$€£¥:]
+    "long_number": r"""(?<![\w$€£¥.,:/+-])(?<![$€£¥]\s)(?!(?:1[5-9]|20)\d\d(?!\d))\#?\d{4,}(?:-\d+)*(?![\w%$€£¥:]
             |[.,/]\d)""",
     "mixed": r"(?<![\w.,/$-])(?=[A-Z0-9-]{0,30}[A-Z])(?=[A-Z-]{0,30}\d)[A-Z0-9]{2,}(?:-?[A-Z0-9]+)*(?<=[\w-]{5})(?!\w)",
 }
@@ -51,7 +51,13 @@ HINTS: tuple[Rule, ...] = (
         words=f"{PASSWORDS_NAMES} passphrase credentials creds pass",
         digits=1,
     ),
-    rule("code", r"{{long_number}}|\b\d{3}[ -]\d{3}\b|(?-i:{{mixed}})", _is_number, words=CODES, digits=2),
+    rule(
+        "code",
+        r"{{long_number}}|\b\d{3}[ -]\d{3}\b|(?-i:{{mixed}})",
+        _is_number,
+        words=f"{CODES} door gate keypad buzzer",
+        digits=2,
+    ),
     rule("account", r"{{long_number}}|(?-i:{{mixed}})", _is_number, words=BANK, digits=4),
     rule(
         "id number",

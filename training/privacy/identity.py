@@ -26,7 +26,8 @@ _DATE = re.compile(r"\d{1,4}-\d{1,2}-\d{1,4}")
 _PLATES = """plate plates numberplate number_plate license_plate licence_plate registration reg kennzeichen targa plaque
     immatriculation matrícula matricula placa placas kenteken registreringsnummer rejestracja tablica"""
 BIRTH = """born dob d_o_b birth date_of_birth birthday birth_day birthdate birth_date bday b_day bdate geboren geb
-    geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nacimiento fecha_de_nacimiento cumpleaños cumple
+    geburtstag geburtsdatum gebdatum nací naci nacido nacida nació nac nasc nacimiento fecha_de_nacimiento
+    cumpleaños cumple
     née né
     date_de_naissance naissance anniversaire anniv nato nata data_di_nascita nascita compleanno nasci nascido nascida
     nasceu data_de_nascimento nascimento aniversário niver geboortedatum verjaardag jarig urodzony urodzona urodziny
@@ -118,13 +119,13 @@ IDENTITY: tuple[Rule, ...] = (
     rule(
         "id number",
         r"""(?<![\w.,/+-])(?<!\+\d\s)(?<!\+\d\d\s)(?<!\+\d{3}\s)(?<!isbn\s)
-            (?!\d{3}-\d{3}-\d{4})[A-Z]?\d{2,8}(?:-\d{1,8}){2,5}(?![\w-])""",
+            (?!\d{3}-\d{3}-\d{4})(?:[A-Z]?\d{2,8}(?:-\d{1,8}){2,5}|\d{7,9}-[\dK])(?![\w-])""",
         _is_serial,
         digits=8,
     ),
     rule(
         "birth date",
-        r"(?P<out>{{date}})(?!\w)\*?\s(?:(?:is|was|ist|es|est|è|é|=)\s)?(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
+        r"(?<![\w./-])(?P<out>{{date}})(?!\w)\*?\s(?:(?:is|was|ist|es|est|è|é|=)\s)?(?:[^\W\d]{1,8}\s){0,2}{{birth}}\b",
         words=BIRTH,
         digits=2,
     ),

@@ -18,6 +18,7 @@ _BINDING = frozenset(
     haha with your people most which many each those these than ever being having while
     a i to of is it in my me so on at as be do if or we he im by up no ok""".split()  # noqa: SIM905
 )
+_BINDING_BYTES = frozenset(word.encode() for word in _BINDING)
 _OFTEN = frozenset(
     """you that can have when what there like this just all will only time then where into about after other any
     must such
@@ -25,10 +26,13 @@ _OFTEN = frozenset(
 )
 
 
+def may_be_mnemonic(words: list[bytes]) -> bool:
+    """Whether the words of a text, in lower case, are many and hardly any binds."""
+    return len(words) >= _LENGTH and len(_BINDING_BYTES.intersection(words)) <= _MAX_BINDING
+
+
 def holds_mnemonic(text: str) -> bool:
-    """Whether a text holds such words, and hardly any that bind; for most texts that is one count of spaces."""
-    if text.count(" ") < _LENGTH - 1 or len(_BINDING.intersection(text.lower().split())) > _MAX_BINDING:
-        return False
+    """Whether there are a dozen such words on end."""
     return any(map(is_mnemonic, _WORDS.finditer(text)))
 
 

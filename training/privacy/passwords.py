@@ -161,14 +161,14 @@ PASSWORDS: tuple[Rule, ...] = (
     ),
     rule(
         "password",
-        r"""\b(?:pw|pwd|mdp|psk|ww)\s+(?P<out>(?!(?:reset|manager|prompt|hash|file|field|changed?|and|or|for
+        r"""\b(?:pw|pwd|mdp|psk)\s+(?P<out>(?!(?:reset|manager|prompt|hash|file|field|changed?|and|or|for
             |protected?|wrong|works?|pls)\b)
             {{value}}[^\W\d][^\s,;]{4,})""",
-        words="pw pwd mdp psk ww",
+        words="pw pwd mdp psk",
     ),
     rule(
         "password",
-        r"""\b(?:set|setting|chang(?:e|ed|ing)|reset|made?)\b[^\n]{0,30}?\b(?:{{password}}|pass|pin)\s(?:to|into
+        r"""\b(?:set|setting|chang(?:e|ed|ing)|reset|made?)\b[^\n]{0,30}?\b(?:{{password}}|(?:pass|pin)(?=\s\w+\s\S*\d))\s(?:to|into
             |as)\s(?P<out>{{value}}\S{4,})""",
         words=f"{PASSWORDS_NAMES} pass pin",
     ),
@@ -187,6 +187,19 @@ PASSWORDS: tuple[Rule, ...] = (
         "password",
         r"\b(?:u|user|l|login)\s?[:=]\s?\S{2,40}\s+(?:p|pw|pass)\s?[:=]\s?\S{3,64}",
         words="p pw pass",
+        signs=":=",
+    ),
+    rule(
+        "password",
+        r"(?<![^\s(\"'])[a-z]{5,24}(?:_\d{1,8}|[!@\#$%&*]\d{2,8}|\d{3,8})[!@\#$%&*]?(?![^\s,.!?)\"'])",
+        digits=1,
+        run=7,
+    ),
+    rule(
+        "password",
+        r"""\b(?:wi-?fi|wlan|router|netflix|disney\+?|hulu|vpn|ssh|ftp|server|admin)\b[^\n:]{0,25}[:=]\s
+            (?P<out>{{value}}(?=\S*[\d_-])[^\s,;]{5,64})""",
+        words="wifi wi wlan router netflix disney hulu vpn ssh ftp server admin",
         signs=":=",
     ),
     rule(

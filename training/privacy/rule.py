@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from training.privacy.mnemonic import holds_mnemonic, may_be_mnemonic
+
 Match = re.Match[str]
 
 
@@ -42,21 +44,23 @@ class Glance:
 
     Attributes:
         words: those of the telling words that it holds.
+        digits: how many it holds.
+        longest_run: of characters without a space.
     """
 
-    __slots__ = ("_digits", "_longest_run", "_text", "words")
+    __slots__ = ("_text", "digits", "longest_run", "words")
 
     def __init__(self, text: str, telling_words: frozenset[bytes]) -> None:
         self.words = telling_words.intersection(_words_of(text))
         self._text = text
-        self._digits = len(_DIGIT.findall(text))
-        self._longest_run = max(map(len, text.split()), default=0)
+        self.digits = len(_DIGIT.findall(text))
+        self.longest_run = max(map(len, text.split()), default=0)
 
     def allows(self, rule: Rule) -> bool:
         """Whether the pattern of a rule could match, but for its words."""
         return (
-            self._digits >= rule.digits
-            and self._longest_run >= rule.run
+            self.digits >= rule.digits
+            and self.longest_run >= rule.run
             and (not rule.signs or any(sign in self._text for sign in rule.signs))
         )
 
@@ -73,6 +77,8 @@ def is_suspicious(text: str, telling_words: frozenset[bytes]) -> bool:
         return True
     words = _words_of(text)
     if not telling_words.isdisjoint(words) or (words and len(max(words, key=len)) >= _LONG_WORD):
+        return True
+    if may_be_mnemonic(words) and holds_mnemonic(text):
         return True
     if (b"-" in data or b"_" in data) and len(max(data.split(), key=len, default=b"")) >= _LONG_WORD:
         return True
@@ -149,7 +155,7 @@ PARTS = {
     # Where a name or a password is told after "is", none of these words stands there.
     "value": r"""(?!(?:the|an?|not|wrong|right|correct|incorrect|required|needed|too|so|very|my|your|our|his|her|their|
         its?|in|on|at|to|for|of|and|or|but|that|this|these|what|when|where|how|still|just|really|always|never|already|
-        being|been|closed|open|opened|changed|reset|saved|stored|weak|strong|long|short|safe|secure|hard|easy|invalid|expired|hacked|
+        being|been|closed|open|opened|intercepted|thrown|caught|changed|reset|saved|stored|weak|strong|long|short|safe|secure|hard|easy|invalid|expired|hacked|
         stolen|leaked|broken|gone|lost|if|because|protected|hashed|encrypted|same|different|only|like|literally|also|
         now|no|yes|there|something|nothing|anything|everything|set|asked|is|was|are|were|as|all|i|im|you|he|she|we|
         they|me|please|pls|plz|later|tonight|tomorrow|today|bro|guys|with|by|from|than|then|going|down|dead|private|
