@@ -63,6 +63,20 @@ Epochs = Annotated[
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
 DEFAULT_MODELS = Path("models")
+_EXTRA = frozenset(
+    [
+        "keras",
+        "matplotlib",
+        "msgspec",
+        "onnx",
+        "phonenumbers",
+        "py3langid",
+        "rensa",
+        "safetensors",
+        "tensorflow",
+        "tqdm",
+    ]  # of [train]
+)
 
 OnlyChannels = Annotated[
     list[str] | None,
@@ -325,7 +339,9 @@ def _progress_bars() -> "Iterator[Progress]":
         if stage not in bars:
             for bar in bars.values():
                 bar.close()
-            bars[stage] = tqdm(desc=stage, unit=unit, unit_scale=True, ncols=100, delay=1, total=total, initial=done)
+            bars[stage] = tqdm(
+                desc=stage, unit=unit, unit_scale=True, ncols=100, delay=1, total=total, initial=done, disable=None
+            )
         bars[stage].update(done - bars[stage].n)
 
     try:
@@ -394,7 +410,7 @@ def _plain_failures() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in ("tensorflow", "keras", "onnx", "safetensors", "msgspec", "phonenumbers", "rensa", "tqdm"):
+        if error.name not in _EXTRA:
             raise
         _fail(f"Training needs {error.name}: install Chinwag with its extra, pip install -e '.[train]'.", error)
     except KeyboardInterrupt as error:

@@ -15,7 +15,11 @@ from training.exports import ExportError
 
 FILE_NAME = "messages.sqlite"
 
-_SCHEMA = """
+_VERSION = 1
+"""Of the tables: an archive with another one is begun anew."""
+
+_SCHEMA = f"""
+PRAGMA user_version = {_VERSION};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA cache_size = -16384;
@@ -164,7 +168,7 @@ class Archive:
     """The messages of all readings. In a `with` statement it turns a failing disk into an ExportError."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the archive of a folder that exists, or begin one; one that is damaged is begun anew."""
+        """Open the archive of a folder that exists; one that is damaged, or of another version, is begun anew."""
         self.path = folder / FILE_NAME
         try:
             self._connect()
@@ -266,6 +270,10 @@ class Archive:
 
     def _connect(self) -> None:
         self._database = sqlite3.connect(self.path, isolation_level=None)
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and version != _VERSION:
+            raise sqlite3.DatabaseError("it is another version's")
         self._database.executescript(_SCHEMA)
 
     def _count(self, table: str) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 from rensa import RMinHash  # type: ignore[import-untyped]
 
+from model import ChinwagError
 from model.blocklist import Blocklist
 
 MIN_SIGNED_WORDS, MIN_SIGNED_CHARACTERS = 8, 40
@@ -68,6 +69,10 @@ _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
 
+class LanguageError(ChinwagError):
+    """A language that cannot be told from others."""
+
+
 def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence[str] = ()) -> str | None:
     """Say why a message is not to be learned, or None if it is.
 
@@ -80,7 +85,7 @@ def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence
         "command", "code", "symbols", "noise", "blocked" or "language".
 
     Raises:
-        ValueError: a language code that the identifier does not know.
+        LanguageError: a language code that the identifier does not know.
     """
     words = text.split()
     longest = max(map(len, words), default=0)
@@ -206,7 +211,10 @@ def _is_in(text: str, languages: Sequence[str]) -> bool:
     likelihoods = dict(_identifier().rank(_CUSTOM_EMOJI.sub(" ", text)))
     unknown = [language for language in languages if language not in likelihoods]
     if unknown:
-        raise ValueError(f"languages must be codes of {', '.join(sorted(likelihoods))}, not {', '.join(unknown)}")
+        raise LanguageError(
+            f"No language that can be told has the code {', '.join(unknown)}: "
+            f"name one of {', '.join(sorted(likelihoods))}."
+        )
     wanted, best = sum(likelihoods[language] for language in languages), max(likelihoods.values())
     is_long = len(_LETTER.findall(text)) >= _MIN_TOLD_LETTERS
     return bool(wanted * (_DOUBT if is_long else _MORE_DOUBT) >= best)

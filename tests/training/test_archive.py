@@ -3,6 +3,7 @@
 import itertools
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -312,3 +313,12 @@ def test_others_can_read_while_one_has_it_open(tmp_path: Path) -> None:
         with Archive(tmp_path) as other:
             assert ids(other.messages()) == ["1", "2"]
         assert ids(messages) == ["2"]
+
+
+def test_an_archive_of_another_version_is_begun_anew(tmp_path: Path) -> None:
+    with Archive(tmp_path) as archive:
+        archive.add_reading("key", "{}", [], [])
+    with closing(sqlite3.connect(tmp_path / "messages.sqlite")) as database:
+        database.execute("PRAGMA user_version = 999")
+    with Archive(tmp_path) as archive:
+        assert archive.summaries() == {}

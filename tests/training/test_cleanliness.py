@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.blocklist import Blocklist
-from training.cleanliness import SIGNATURE_BYTES, NearCopies, reason, signature
+from training.cleanliness import SIGNATURE_BYTES, LanguageError, NearCopies, reason, signature
 
 PASTA = (
     "what did you just say about my sandwich you little goose i will have you know that i graduated top of my class in "
@@ -136,7 +136,7 @@ def test_what_is_in_the_language_or_cannot_be_told_stays(text: str) -> None:
 
 
 def test_an_unknown_language_is_an_error() -> None:
-    with pytest.raises(ValueError, match="klingon"):
+    with pytest.raises(LanguageError, match="klingon"):
         reason("hello there", languages=("klingon",))
 
 

@@ -184,7 +184,6 @@ class TestPrepare:
         assert "notes.txt" in notes[0]
         assert "too few conversations" in notes[-1]
 
-    @pytest.mark.xfail(reason="a run of more than a second shows its bars in a log file, too", strict=False)
     def test_no_progress_is_shown_to_what_is_no_terminal_however_long_it_takes(
         self, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -210,7 +209,6 @@ class TestPrepare:
         assert result.exit_code == 2
         assert "author=user,content=text" in result.stderr
 
-    @pytest.mark.xfail(reason="the identifier's ValueError is no plain sentence", strict=False)
     def test_a_language_nobody_knows_is_one_plain_sentence(self, tmp_path: Path, server: Path) -> None:
         result = call("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m", "--language", "klingon")
         assert result.exit_code in (1, 2)
