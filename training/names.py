@@ -122,6 +122,9 @@ class Names:
 
     def _take_words(self, content: str, found: dict[str, None]) -> str:
         """Note the names that stand elsewhere, and take out those that nobody would read as a word."""
+        folded = {word.strip(_AROUND_WORDS).rstrip(_APPENDED) for word in content.lower().split()}
+        if self._ids.keys().isdisjoint(folded):  # as in most messages
+            return content
         words = content.split()
         for place, word in enumerate(words):
             name = word.strip(_AROUND_WORDS)
