@@ -22,7 +22,7 @@ _SCHEMA = f"""
 PRAGMA user_version = {_VERSION};
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
-PRAGMA cache_size = -16384;
+PRAGMA cache_size = -8192;
 PRAGMA journal_size_limit = 67108864;
 PRAGMA secure_delete = ON;
 CREATE TABLE IF NOT EXISTS readings (

@@ -29,7 +29,7 @@ _PACKED = struct.Struct(f"<{_BANDS * _ROWS}Q")
 _BAND_BYTES = _PACKED.size // _BANDS
 _SHINGLE_WORDS = 3
 _SEED = 20_001
-_SLOTS = 2**23
+_SLOTS = 2**22
 
 _MIN_TOLD_LETTERS = 12  # fewer tell a language by their script only
 _DOUBT, _MORE_DOUBT = 50, 1e6  # so many times less likely than the likeliest language, a message is not in it
@@ -126,10 +126,10 @@ def signature(text: str) -> bytes | None:
 
 
 class NearCopies:
-    """Remembers signatures in 32 MiB, however many come.
+    """Remembers signatures in 16 MiB, however many come.
 
     A table of one fingerprint a slot, where a newer one takes the slot of an older one: unlike a Bloom filter, it never
-    fills up and begins to see copies everywhere, but forgets some of what is more than a few million messages ago.
+    fills up and begins to see copies everywhere, but forgets some of what is more than some million messages ago.
     """
 
     def __init__(self) -> None:

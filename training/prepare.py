@@ -114,33 +114,26 @@ def prepare(
     found = find_exports(exports, notes, columns=columns)
     small = sum(export.size for export in found) < _WORKERS_FROM_BYTES
     count = (0 if small else os.cpu_count() or 1) if workers is None else workers
-    with _claimed(out), Workers(count) as pool:
-        with Archive(out) as archive:
-            summaries = read_into(
-                archive,
-                found,
-                pool,
-                filters=filters or Filters(),
-                excluded=excluded,
-                on_progress=lambda done, total: on_progress("Reading", done, total, "B"),
-            )
-            archive.settle()
-            tally = _tally(summaries, archive)
-            spool = _Spool(out / _BUILDING)
-            with closing(spool):
-                conversations, statistics = Conversations(spool.folder), Statistics()
-                for turn in conversations.turns(_linked(archive, pool, on_progress)):
-                    statistics.add(turn)
-                    if example := _example(turn, tally):
-                        spool.add(split(example.conversation, config.validation_share), example)
-            tally.conversations = conversations.conversations
-            tally.left_out += conversations.left_out
-            tally.kept -= conversations.left_out.total()
-            if not tally.examples:
-                archive.delete()
-                raise DatasetError(_nothing_to_learn(tally))
-        names = _take_notes(notes, summaries)
-        _encode(spool, pool, config, tokenizer, vocabulary_size, _facts(tally, notes, spool), on_progress)
+    with _claimed(out):
+        with Workers(count) as pool:
+            with Archive(out) as archive:
+                summaries = read_into(
+                    archive,
+                    found,
+                    pool,
+                    filters=filters or Filters(),
+                    excluded=excluded,
+                    on_progress=lambda done, total: on_progress("Reading", done, total, "B"),
+                )
+                archive.settle()
+                tally, statistics = _tally(summaries, archive), Statistics()
+                spool = _Spool(out / _BUILDING)
+                _link(archive, pool, spool, config, tally, statistics, on_progress)
+                if not tally.examples:
+                    archive.delete()
+                    raise DatasetError(_nothing_to_learn(tally))
+            names = _take_notes(notes, summaries)
+            _encode(spool, pool, config, tokenizer, vocabulary_size, _facts(tally, notes, spool), on_progress)
         write_report(spool.folder / REPORT, tally, statistics, names, notes.warnings)
         _put_in_place(spool.folder, out)
     return Preparation(Dataset.open(out), tally, notes)
@@ -188,6 +181,27 @@ def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> dict[s
     return names
 
 
+def _link(
+    archive: Archive,
+    pool: Workers,
+    spool: "_Spool",
+    config: DatasetConfig,
+    tally: Tally,
+    statistics: Statistics,
+    on_progress: Progress,
+) -> None:
+    """Make turns of the messages, and examples of the turns."""
+    conversations = Conversations(spool.folder)
+    with closing(spool):
+        for turn in conversations.turns(_linked(archive, pool, on_progress)):
+            statistics.add(turn)
+            if example := _example(turn, tally):
+                spool.add(split(example.conversation, config.validation_share), example)
+    tally.conversations = conversations.conversations
+    tally.left_out += conversations.left_out
+    tally.kept -= conversations.left_out.total()
+
+
 @dataclass(frozen=True)
 class _LinkTask:
     folder: Path
@@ -201,7 +215,7 @@ def _opened(folder: Path) -> tuple[Archive, Linker]:
     return Archive(folder), Linker.load()
 
 
-def _link(task: _LinkTask) -> list[LinkedMessage]:
+def _link_piece(task: _LinkTask) -> list[LinkedMessage]:
     archive, linker = _opened(task.folder)
     return link_messages(archive, linker, task.begin, task.end)
 
@@ -211,7 +225,7 @@ def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[
     total, done = len(archive), 0
     pieces = (_LinkTask(archive.path.parent, *piece) for piece in archive.pieces(_PIECE_MESSAGES))
     try:
-        for messages in pool.map(_link, pieces):
+        for messages in pool.map(_link_piece, pieces):
             yield from messages
             done += len(messages)
             on_progress("Linking", done, total, " messages")

@@ -180,4 +180,4 @@ def test_memory_does_not_grow() -> None:
     copies = NearCopies()
     rng = random.Random(0)
     assert not any(copies.seen_before(rng.randbytes(SIGNATURE_BYTES)) for _ in range(50_000))
-    assert copies._slots.nbytes == 2**25
+    assert copies._slots.nbytes == 2**24
