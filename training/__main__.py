@@ -216,7 +216,7 @@ def links(
     """Hide the known reply links of logs, and count how many the linker finds."""
     with _plain_failures():
         from training.exports import ReadNotes
-        from training.links import score
+        from training.linking.score import score
 
         if learn is None:
             notes = ReadNotes()
@@ -224,8 +224,8 @@ def links(
             for warning in notes.warnings:
                 typer.echo(f"Note: {warning}", err=True)
         else:
-            from training.link_network import LinkTraining
-            from training.link_network import learn as learn_linker
+            from training.linking.network import LinkTraining
+            from training.linking.network import learn as learn_linker
 
             learn_linker(exports, learn, LinkTraining(seed=seed), on_epoch=_report_epoch)
             typer.echo(f"Written {learn}")

@@ -19,7 +19,7 @@ import msgspec
 from model.dialogue import MAX_CONTEXT_TURNS, Turn
 from training.archive import Archive, ArchivedMessage, Place
 from training.cleanliness import NearCopies
-from training.linker import CONTEXT, NEW, Linker, Utterance
+from training.linking.linker import CONTEXT, NEW, Linker, Utterance
 
 SESSION_GAP = 30 * 60.0
 """Seconds after which a message without a reply link is no longer taken for an answer."""

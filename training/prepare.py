@@ -34,7 +34,7 @@ from training.dataset import (
 )
 from training.examples import Example, example_of, skip_reason, split
 from training.exports import ReadNotes, find_exports
-from training.linker import Linker
+from training.linking.linker import Linker
 from training.lock import LOCK, locked
 from training.reading import Filters, ReadingSummary, read_into
 from training.report import FILE_NAME as REPORT

@@ -2,7 +2,7 @@
 
 import random
 
-from training.linker import NEW, Utterance
+from training.linking.linker import NEW, Utterance
 
 THINGS = ("kettle", "badger", "umbrella", "crumpet", "teapot", "bicycle", "lantern", "piano", "anchor", "violin")
 

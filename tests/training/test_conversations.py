@@ -25,7 +25,7 @@ from training.conversations import (
     link_messages,
 )
 from training.exports import GONE
-from training.linker import NEW, Linker, Utterance
+from training.linking.linker import NEW, Linker, Utterance
 
 ANN, BOB, CAT, DAN = "ann", "bob", "cat", "dan"
 YEAR = 365 * 86400.0

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.made_up_chat import chat
-from training import linker as linker_module
-from training.encounters import WINDOW, read
 from training.exports import ExportError
-from training.link_features import LIMIT, Evidence
-from training.linker import CONTEXT, HIDDEN_LIMIT, LINKER, NEW, WEIGHTS, Linker, Utterance
+from training.linking import linker as linker_module
+from training.linking.encounters import WINDOW, read
+from training.linking.features import LIMIT, Evidence
+from training.linking.linker import CONTEXT, HIDDEN_LIMIT, LINKER, NEW, WEIGHTS, Linker, Utterance
 
 LINES = st.builds(
     Utterance,

@@ -8,9 +8,9 @@ import pytest
 
 from tests.training.made_up_chat import chat
 from training.exports import ExportError
-from training.link_network import LinkTraining, learn
-from training.linker import NEW, Linker
-from training.links import UNKNOWN, read_links, score
+from training.linking.linker import NEW, Linker
+from training.linking.network import LinkTraining, learn
+from training.linking.score import UNKNOWN, read_links, score
 
 
 def write(path: Path, lines: list[dict[str, object]]) -> Path:

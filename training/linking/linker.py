@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.encounters import WINDOW, Array, Channel, Ints, Utterance, read
 from training.exports import ExportError
-from training.link_features import BUCKETS, CANDIDATES, CONTEXT, LIMIT, UNIT, Evidence, Floats
+from training.linking.encounters import WINDOW, Array, Channel, Ints, Utterance, read
+from training.linking.features import BUCKETS, CANDIDATES, CONTEXT, LIMIT, UNIT, Evidence, Floats
 
 __all__ = ["CONTEXT", "LINKER", "NEW", "WEIGHTS", "WINDOW", "Linker", "Utterance"]
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from model.dialogue import clean_text
 from training.exports import ExportError, Message, ReadNotes, read_exports
-from training.linker import NEW, Linker, Utterance
+from training.linking.linker import NEW, Linker, Utterance
 from training.names import Names
 
 MOSTLY = 2 / 3

@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from training.encounters import WINDOW, Channel, read
-from training.link_features import BUCKETS, CANDIDATES, RARITY_UNIT, UNIT, Evidence
-from training.linker import NEW, WEIGHT_UNIT, WEIGHTS
-from training.links import UNKNOWN, LinkedChannel, read_links
+from training.linking.encounters import WINDOW, Channel, read
+from training.linking.features import BUCKETS, CANDIDATES, RARITY_UNIT, UNIT, Evidence
+from training.linking.linker import NEW, WEIGHT_UNIT, WEIGHTS
+from training.linking.score import UNKNOWN, LinkedChannel, read_links
 
 _ROWS = 64  # messages of a block that learn; the WINDOW before them are there to be answered
 _MOST_WORDS = 32

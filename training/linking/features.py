@@ -8,7 +8,7 @@ Letters of the shapes: n messages, k candidates of a message, f features.
 import numpy as np
 import numpy.typing as npt
 
-from training.encounters import HASHES, WINDOW, Array, Channel, Ints, at_positions, encounters
+from training.linking.encounters import HASHES, WINDOW, Array, Channel, Ints, at_positions, encounters
 
 CONTEXT = 2 * WINDOW
 """How many messages before a message its features depend on: whom a candidate spoke to before counts as well."""
