@@ -54,6 +54,8 @@ _PIECE_MESSAGES = 2048
 _PIECE_EXAMPLES = 4096
 _REPEATED = 100  # warnings among which one that says the same is not said again
 _EXAMPLE = msgspec.json.Decoder(Example)
+_PACK = msgspec.msgpack.Encoder()
+_UNPACK = msgspec.msgpack.Decoder(list[LinkedMessage])
 _BUILDING = ".building"
 
 
@@ -215,9 +217,10 @@ def _opened(folder: Path) -> tuple[Archive, Linker]:
     return Archive(folder), Linker.load()
 
 
-def _link_piece(task: _LinkTask) -> list[LinkedMessage]:
+def _link_piece(task: _LinkTask) -> bytes:
+    """The linked messages of a piece, packed: many times faster to hand on than as objects."""
     archive, linker = _opened(task.folder)
-    return link_messages(archive, linker, task.begin, task.end)
+    return _PACK.encode(link_messages(archive, linker, task.begin, task.end))
 
 
 def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[LinkedMessage]:
@@ -225,7 +228,8 @@ def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[
     total, done = len(archive), 0
     pieces = (_LinkTask(archive.path.parent, *piece) for piece in archive.pieces(_PIECE_MESSAGES))
     try:
-        for messages in pool.map(_link_piece, pieces):
+        for packed in pool.map(_link_piece, pieces):
+            messages = _UNPACK.decode(packed)
             yield from messages
             done += len(messages)
             on_progress("Linking", done, total, " messages")

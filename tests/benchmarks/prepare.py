@@ -22,14 +22,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SYLLABLES = [consonant + vowel for consonant in "bdklmns" for vowel in "aeiou"]
+COMMON = """
+the i to a and you it that is of in was for my on so me but have be not just do with this we like are no he they at what
+can if get all know one go up how will think there good yeah out about when would lol time now people
+"""
 PEOPLE = 500
 EPOCH_MS = 1_420_070_400_000
 
 
 def make_words(rng: random.Random, count: int = 5000) -> list[str]:
-    """Words of a language that nobody speaks, the short ones first."""
+    """Common English words, then words of a language that nobody speaks, the short ones first."""
     words = {"".join(rng.choices(SYLLABLES, k=rng.choice((1, 1, 2, 2, 2, 3, 3, 4)))) for _ in range(count * 2)}
-    return sorted(words, key=lambda word: (len(word), word))[:count]
+    return [*COMMON.split(), *sorted(words, key=lambda word: (len(word), word))[:count]]
 
 
 def as_exported(value: object, depth: int) -> str:
@@ -106,7 +110,7 @@ class Writer:
     def _content(self) -> str:
         rng, words = self._rng, self._words
         length = max(1, min(60, int(rng.lognormvariate(1.8, 0.8))))
-        text = " ".join([words[min(int(rng.expovariate(1 / 400)), len(words) - 1)] for _ in range(length)])
+        text = " ".join([words[int(len(words) ** rng.random()) - 1] for _ in range(length)])
         return text + rng.choice(("", "", "", "?", "!", " :)", " \U0001f602", " lol"))
 
 
