@@ -66,8 +66,7 @@ class LinkedMessage(NamedTuple):
     signature: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkedTurn:
+class LinkedTurn(NamedTuple):
     """What one author said in one go, and what it answers.
 
     Attributes:

@@ -5,7 +5,6 @@ import io
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -48,7 +47,6 @@ _STYLE = {
 }
 
 
-@dataclass(slots=True)
 class Statistics:
     """Counts over turns: days, hours and lengths, never texts or people.
 
@@ -63,29 +61,31 @@ class Statistics:
         bursts: turns by how many messages they are made of.
     """
 
-    months: Counter[tuple[int, str]] = field(default_factory=Counter)
-    days: Counter[int] = field(default_factory=Counter)
-    hours: Counter[int] = field(default_factory=Counter)
-    channels: Counter[str] = field(default_factory=Counter)
-    words: Counter[int] = field(default_factory=Counter)
-    delays: Counter[int] = field(default_factory=Counter)
-    depths: Counter[int] = field(default_factory=Counter)
-    bursts: Counter[int] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.months: Counter[tuple[int, str]] = Counter()
+        self.days: Counter[int] = Counter()
+        self.hours: Counter[int] = Counter()
+        self.channels: Counter[str] = Counter()
+        self.words: Counter[int] = Counter()
+        self.delays: Counter[int] = Counter()
+        self.depths: Counter[int] = Counter()
+        self.bursts: Counter[int] = Counter()
 
     def add(self, turn: LinkedTurn) -> None:
         """Count a turn."""
-        messages, text = turn.messages, turn.turn.text
-        self.channels[turn.channel] += messages
+        channel, _, context, said, messages, timestamp, delay = turn
+        text = said.text
+        self.channels[channel] += messages
         self.words[bisect_right(_WORDS, text.count(" ") + text.count("\n") + 1) - 1] += 1
-        self.depths[len(turn.context)] += 1
+        self.depths[len(context)] += 1
         self.bursts[messages] += 1
-        if turn.delay is not None:
-            self.delays[max(0, bisect_right(_DELAYS, turn.delay) - 1)] += 1
-        if turn.timestamp is not None:
-            day, second = divmod(int(turn.timestamp), _DAY)
+        if delay is not None:
+            self.delays[max(0, bisect_right(_DELAYS, delay) - 1)] += 1
+        if timestamp is not None:
+            day, second = divmod(int(timestamp), _DAY)
             self.days[day] += messages
             self.hours[(day + _FIRST_WEEKDAY) % 7 * 24 + second // 3_600] += messages
-            self.months[_month(day), turn.channel] += messages
+            self.months[_month(day), channel] += messages
 
 
 def write_report(
