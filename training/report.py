@@ -2,6 +2,7 @@
 
 import html
 import io
+import warnings
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -264,7 +265,9 @@ def _axes(height: float) -> "Axes":
 
 def _svg(axes: "Axes") -> str:
     stream = io.StringIO()
-    cast("Figure", axes.figure).savefig(stream, format="svg", transparent=True, metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # the browser has fonts of its own
+        cast("Figure", axes.figure).savefig(stream, format="svg", transparent=True, metadata={"Date": None})
     text = stream.getvalue()
     return text[text.index("<svg") :]
 
