@@ -189,7 +189,7 @@ def _calendar(statistics: Statistics, channel_names: Mapping[str, str]) -> str:
     for (month, _), count in statistics.months.items():
         totals[month] += count
     rows.append([totals[month] - sum(row[index] for row in rows) for index, month in enumerate(months)])
-    names = [f"#{channel_names.get(channel, channel)}"[:28] for channel in top] + ["all others"]
+    names = [f"#{channel_names.get(channel) or channel.partition('#')[0]}"[:28] for channel in top] + ["all others"]
     dates = [date(month // 12, month % 12 + 1, 1) for month in months]
     if len(statistics.channels) <= len(top):
         rows, names = rows[:-1], names[:-1]

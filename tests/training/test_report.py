@@ -89,9 +89,8 @@ def test_without_a_clock_or_anything_at_all_there_still_is_a_page(tmp_path: Path
 
 
 def test_names_from_an_export_are_text_not_html(tmp_path: Path) -> None:
-    text = page(
-        tmp_path, counted(*(turn(at=MONDAY_NINE + n * 40 * DAY) for n in range(9))), **{"1": "<script>x</script> room \U0001f44b"}
-    )
+    statistics = counted(*(turn(at=MONDAY_NINE + month * 40 * DAY) for month in range(9)))
+    text = page(tmp_path, statistics, **{"1": "<script>x</script> room \U0001f44b"})
     assert "<script" not in text
     assert "room \U0001f44b" in text  # no font of matplotlib's has it
     assert "&lt;script&gt;" in text
