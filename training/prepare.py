@@ -367,6 +367,11 @@ def _nothing_to_learn(tally: Tally) -> str:
     if not tally.messages:
         return "The exports hold no messages: export a channel in which people talk."
     reasons = ", ".join(f"{count} {reason}" for reason, count in (tally.left_out + tally.skipped).most_common())
+    if tally.left_out["private channel"] + tally.left_out["channel not safe for work"] > tally.messages / 2:
+        return (
+            f"There is nothing to learn from in {tally.messages} messages ({reasons}): private channels and those not "
+            "safe for work are read only if you name the file itself, or the channel with --channel."
+        )
     return (
         f"There is no exchange to learn from in {tally.messages} messages ({reasons}): "
         "export a channel in which people answer each other."

@@ -84,12 +84,14 @@ def test_an_archive_is_read_in_sorted_order_and_may_hold_gzip_and_lie_in_a_folde
     assert ids(tmp_path) == ids(tmp_path / "deep" / "export.dat") == ["a", "b"]
 
 
-def test_only_a_file_that_was_given_itself_is_named(tmp_path: Path) -> None:
+def test_only_a_file_that_was_given_itself_is_named_or_an_archive_of_nothing_else(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", line("1"))
-    write(tmp_path / "b.zip", zipped({"c.jsonl": line("2")}))
+    write(tmp_path / "b.zip", zipped({"c.jsonl": line("2"), "photo.jpg": "no export"}))
+    write(tmp_path / "d.zip", zipped({"e.jsonl": line("3"), "f.jsonl": line("4")}))
     assert [export.is_named for export in find_exports([tmp_path / "a.jsonl"], ReadNotes())] == [True]
-    assert [export.is_named for export in find_exports([tmp_path / "b.zip"], ReadNotes())] == [False]
-    assert [export.is_named for export in find_exports([tmp_path], ReadNotes())] == [False, False]
+    assert [export.is_named for export in find_exports([tmp_path / "b.zip"], ReadNotes())] == [True]
+    assert [export.is_named for export in find_exports([tmp_path / "d.zip"], ReadNotes())] == [False, False]
+    assert [export.is_named for export in find_exports([tmp_path], ReadNotes())] == [False] * 4
 
 
 def test_a_file_that_is_reached_twice_is_read_once(tmp_path: Path) -> None:

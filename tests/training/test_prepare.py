@@ -331,6 +331,16 @@ class TestPrivacy:
         assert dataset_files(tmp_path / "late") == dataset_files(tmp_path / "fresh")
         assert prepare([path], tmp_path / "late").tally == before.tally
 
+    def test_nothing_but_private_channels_says_how_to_have_them_read(self, tmp_path: Path) -> None:
+        folder = tmp_path / "server"
+        folder.mkdir()
+        for name in ("bob", "zoe"):
+            write_discord(folder / f"{name}.json", discord("ann", "hi", at=1.0), channel=name, kind="DirectTextChat")
+        with pytest.raises(
+            DatasetError, match=r"2 private channel.* name the file itself, or the channel with --channel"
+        ):
+            prepare([folder], tmp_path / "d")
+
     def test_private_and_nsfw_channels_are_left_out_and_counted(self, tmp_path: Path) -> None:
         folder = tmp_path / "server"
         folder.mkdir()

@@ -6,7 +6,7 @@ One file a format: every module of this package with a `NAME`, `recognises` and 
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -49,7 +49,7 @@ class Export:
         member: the name within a zip archive.
         format: the name of the module that reads it.
         size: bytes on disk of all of it.
-        is_named: the user named this very file, rather than a folder or archive with it.
+        is_named: the user named this very file, or an archive with nothing else, rather than a folder with it.
         columns: see `ExportFile`.
         part: the range to read.
     """
@@ -136,7 +136,10 @@ def _find(path: Path, search: Search) -> list[Export]:
     for export in loose if found else []:
         search.leave_out(export.member or export.path.name, _UNKNOWN)
     search.tell(path)
-    return found or loose
+    exports = found or loose
+    if len(exports) == 1 and exports[0].path == path:  # an archive of one chat, as WhatsApp makes them, is that chat
+        return [replace(exports[0], is_named=True)]
+    return exports
 
 
 def _recognise(file: ExportFile) -> str | None:
