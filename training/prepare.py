@@ -130,7 +130,8 @@ def prepare(
                 archive.settle()
                 tally, statistics = _tally(summaries, archive), Statistics()
                 spool = _Spool(out / _BUILDING)
-                _link(archive, pool, spool, config, tally, statistics, on_progress)
+                with closing(spool):
+                    _link(archive, pool, spool, config, tally, statistics, on_progress)
                 if not tally.examples:
                     archive.delete()
                     raise DatasetError(_nothing_to_learn(tally))
@@ -194,11 +195,10 @@ def _link(
 ) -> None:
     """Make turns of the messages, and examples of the turns."""
     conversations = Conversations(spool.folder)
-    with closing(spool):
-        for turn in conversations.turns(_linked(archive, pool, on_progress)):
-            statistics.add(turn)
-            if example := _example(turn, tally):
-                spool.add(split(example.conversation, config.validation_share), example)
+    for turn in conversations.turns(_linked(archive, pool, on_progress)):
+        statistics.add(turn)
+        if example := _example(turn, tally):
+            spool.add(split(example.conversation, config.validation_share), example)
     tally.conversations = conversations.conversations
     tally.left_out += conversations.left_out
     tally.kept -= conversations.left_out.total()

@@ -6,6 +6,7 @@ import warnings
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -48,6 +49,7 @@ _STYLE = {
 }
 
 
+@dataclass(slots=True)
 class Statistics:
     """Counts over turns: days, hours and lengths, never texts or people.
 
@@ -62,15 +64,14 @@ class Statistics:
         bursts: turns by how many messages they are made of.
     """
 
-    def __init__(self) -> None:
-        self.months: Counter[tuple[int, str]] = Counter()
-        self.days: Counter[int] = Counter()
-        self.hours: Counter[int] = Counter()
-        self.channels: Counter[str] = Counter()
-        self.words: Counter[int] = Counter()
-        self.delays: Counter[int] = Counter()
-        self.depths: Counter[int] = Counter()
-        self.bursts: Counter[int] = Counter()
+    months: Counter[tuple[int, str]] = field(default_factory=Counter)
+    days: Counter[int] = field(default_factory=Counter)
+    hours: Counter[int] = field(default_factory=Counter)
+    channels: Counter[str] = field(default_factory=Counter)
+    words: Counter[int] = field(default_factory=Counter)
+    delays: Counter[int] = field(default_factory=Counter)
+    depths: Counter[int] = field(default_factory=Counter)
+    bursts: Counter[int] = field(default_factory=Counter)
 
     def add(self, turn: LinkedTurn) -> None:
         """Count a turn."""
