@@ -23,7 +23,7 @@ from training.exports.discord_message import (
 )
 from training.exports.file import ExportFile, Part
 from training.exports.json_head import json_head
-from training.exports.json_values import repaired
+from training.exports.json_values import UNDECODABLE, repaired
 from training.exports.message import GONE, Message
 
 NAME = "Discord's API's messages in JSON"
@@ -72,7 +72,6 @@ class _Channel(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Record)
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -97,7 +96,7 @@ def read(export: ExportFile) -> Iterator[Message]:
                     channel = msgspec.json.decode(part, type=_Channel)
                     continue
                 message = _to_message(_decode(part), str(channel.id))
-            except _UNDECODABLE as error:
+            except UNDECODABLE as error:
                 export.garbled(number, byte, error)
                 continue
             if message.channel not in seen:
@@ -125,7 +124,7 @@ def _has_lines(export: ExportFile) -> bool:
 
 def _is_message(text: bytes) -> bool:
     for element in _elements(text.removeprefix(b"\xef\xbb\xbf")):
-        with contextlib.suppress(*_UNDECODABLE):
+        with contextlib.suppress(*UNDECODABLE):
             return bool(_decode(element))
     return False
 
@@ -133,7 +132,7 @@ def _is_message(text: bytes) -> bool:
 def _elements(text: bytes) -> list[bytes]:
     """The messages of a page of the search; one message is its own page."""
     if text.lstrip().startswith(b"["):
-        with contextlib.suppress(*_UNDECODABLE):
+        with contextlib.suppress(*UNDECODABLE):
             return [bytes(element) for element in msgspec.json.decode(text, type=list[msgspec.Raw])]
     return [text]
 
@@ -141,7 +140,7 @@ def _elements(text: bytes) -> list[bytes]:
 def _decode(text: bytes) -> _Record:
     try:
         return _DECODER.decode(text)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return _DECODER.decode(repaired(text))
 
 

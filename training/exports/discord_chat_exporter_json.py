@@ -23,7 +23,7 @@ from training.exports.discord_message import (
 )
 from training.exports.file import ExportFile, Part
 from training.exports.indented_json import OPENING, TOO_LONG, Block, blocks
-from training.exports.json_values import MAX_VALUE_BYTES, JsonError, json_values, repaired
+from training.exports.json_values import MAX_VALUE_BYTES, UNDECODABLE, JsonError, json_values, repaired
 from training.exports.message import GONE, Message
 
 NAME = "DiscordChatExporter's JSON"
@@ -69,7 +69,6 @@ class _Channel(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Record)
 _BLOCK_DECODER = msgspec.json.Decoder(list[_Record])
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -97,7 +96,7 @@ def read(export: ExportFile) -> Iterator[Message]:
 def _channel(export: ExportFile) -> str:
     """Describe the channel, which the exporter writes before the messages, and return its id."""
     guild, channel = _Guild(), _Channel()
-    with export.open() as stream, contextlib.suppress(JsonError, *_UNDECODABLE):  # reading the messages will tell
+    with export.open() as stream, contextlib.suppress(JsonError, *UNDECODABLE):  # reading the messages will tell
         for value in json_values(stream, ("guild", "channel", "messages.[]"), lambda byte, why: None):
             if value.place == "guild":
                 guild = msgspec.json.decode(value.text, type=_Guild)
@@ -119,7 +118,7 @@ def _own_layout(export: ExportFile, begin: int) -> Iterator[list[_Record]]:
         try:
             records = _BLOCK_DECODER.decode(block.array())
             count += len(records)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             records = list(_decode_one_by_one(export, block, count))
             count += block.text.count(OPENING) - block.is_cut_within()
         yield records
@@ -139,9 +138,9 @@ def _decode(export: ExportFile, number: int, byte: int, text: bytes) -> _Record 
     try:
         try:
             return _DECODER.decode(text)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             return _DECODER.decode(repaired(text))
-    except _UNDECODABLE as error:
+    except UNDECODABLE as error:
         export.garbled(number, byte, error)
         return None
 

@@ -14,6 +14,7 @@ from training.exports.discord_channel import channel_of
 from training.exports.discord_message import mentioned_ids, message_time, plain_emoji
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import Message
 
 NAME = "Discord's package of one's own data"
@@ -22,7 +23,6 @@ _COLUMNS = ["ID", "Timestamp", "Contents", "Attachments"]
 _EMPTY_LIST = re.compile(rb"\s*\[\s*\]\s*")
 _DIRECT_TYPES = frozenset({"DM", "GROUP_DM", "PRIVATE_THREAD", "1", "3", "12"})
 _NOBODY = "owner of the data package"
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class _Record(msgspec.Struct, rename="pascal", gc=False):
@@ -92,14 +92,14 @@ def _is_list(export: ExportFile) -> bool:
         return _EMPTY_LIST.fullmatch(export.head) is not None
     try:
         return bool(_DECODER.decode(first.text))
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return False
 
 
 def _channel(export: ExportFile) -> _Channel | None:
     try:
         return msgspec.json.decode(export.sibling("channel.json") or b"", type=_Channel)
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
 
 
@@ -108,7 +108,7 @@ def _owner(export: ExportFile) -> tuple[str, str | None]:
     for folder in ("Account", "account"):
         try:
             account = msgspec.json.decode(export.sibling(f"../../{folder}/user.json") or b"", type=_Account)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             continue
         if account.id:
             return str(account.id), account.global_name or account.username
@@ -120,7 +120,7 @@ def _records(export: ExportFile) -> Iterator[_Record]:
         for number, value in enumerate(export.values("[]"), 1):
             try:
                 yield _DECODER.decode(value.text)
-            except _UNDECODABLE as error:
+            except UNDECODABLE as error:
                 export.garbled(number, value.byte, error)
         return
     for number, (byte, row) in enumerate(rows(export, ",")):

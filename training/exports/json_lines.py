@@ -11,13 +11,13 @@ import msgspec
 
 from training.exports.columns import Record, RecordReader, find_columns
 from training.exports.file import ExportFile, Part
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import Message
 
 NAME = "JSON Lines with an author and a content in each"
 
 _SNIFFED_LINES = 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -40,11 +40,11 @@ def read(export: ExportFile) -> Iterator[Message]:
     for number, (byte, line) in enumerate(export.byte_lines(), 1):
         try:
             yield reader.message(decode(line), byte)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             if line.strip(b"\r\n\t \0"):
                 try:  # what is damaged may still be readable
                     yield reader.message(decode(_repaired(line)), byte)
-                except _UNDECODABLE:
+                except UNDECODABLE:
                     export.garbled(number, byte, error)
 
 
@@ -55,7 +55,7 @@ def _head(export: ExportFile, limit: int = -1) -> Iterator[dict[str, object]]:
         if text.startswith(b"{"):
             try:
                 yield msgspec.json.decode(text, type=dict[str, object])
-            except _UNDECODABLE:
+            except UNDECODABLE:
                 continue
 
 

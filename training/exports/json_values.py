@@ -15,6 +15,9 @@ import msgspec
 MAX_VALUE_BYTES = 1 << 24
 """A longer value is left out: far above any real message, far below the memory there is."""
 
+UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding a value into a record raises, and what the record's own texts, such as times, raise."""
+
 _BLOCK_BYTES = 1 << 18
 _MAX_DEPTH = 64  # of the containers around a value that is asked for
 _ELEMENT = "[]"

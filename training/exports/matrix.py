@@ -10,6 +10,7 @@ import msgspec
 from training.exports.channel_names import sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import Channel, Message
 from training.exports.time_range import checked_milliseconds
 
@@ -64,7 +65,6 @@ class _Event(msgspec.Struct, gc=False):
 _V = TypeVar("_V")
 _DECODER = msgspec.json.Decoder(_Event)
 _TEXT = msgspec.json.Decoder(str | None)
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -86,7 +86,7 @@ def read(export: ExportFile) -> Iterator[Message]:
             room = room or _Room(event.room_id or name or export.file_name, name, export)
             if event.type not in _MARK_TYPES:
                 yield room.message(event)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             export.garbled(number, value.byte, error)
 
 

@@ -12,7 +12,7 @@ import msgspec
 from training.exports.channel_names import folder, sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
-from training.exports.json_values import JsonError, json_values
+from training.exports.json_values import UNDECODABLE, JsonError, json_values
 from training.exports.message import Channel, Message
 from training.exports.stable_ids import StableIds
 from training.exports.time_range import checked_milliseconds
@@ -51,7 +51,6 @@ class _Record(msgspec.Struct, gc=False):
 
 
 _DECODER = msgspec.json.Decoder(_Record)
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -69,14 +68,14 @@ def read(export: ExportFile) -> Iterator[Message]:
     for number, value in enumerate(export.values("messages.[]"), 1):
         try:
             yield _to_message(channel.id, _DECODER.decode(value.text), new_id)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             export.garbled(number, value.byte, error)
 
 
 def _channel(export: ExportFile) -> Channel:
     """What a file says behind its messages; the name of its folder, if it does not come so far."""
     said: dict[str, str] = {}
-    with export.open() as stream, contextlib.suppress(JsonError, *_UNDECODABLE):
+    with export.open() as stream, contextlib.suppress(JsonError, *UNDECODABLE):
         for value in json_values(stream, _PLACES, lambda byte, why: None):
             said[value.place] = _repaired(msgspec.json.decode(value.text, type=str))
     name = said.get("title") or said.get("threadName")

@@ -12,6 +12,7 @@ import msgspec
 from training.exports import csv_table
 from training.exports.csv_table import DELIMITERS, first_rows, rows
 from training.exports.file import ExportFile, Part
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import GONE, Message
 
 NAME = "pairs of texts (TSV, or JSON Lines with a source and a target)"
@@ -33,7 +34,6 @@ _SNIFFED_LINES = 50
 _FEWEST_LINES = 2
 _ATTRIBUTION = re.compile(r"CC[- ]BY")
 _LOG_MARK = re.compile(r"\d\d?:\d\d|^<[^>]*>$|^\[|^https?://|^[\d.,:/ -]+$")
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -71,7 +71,7 @@ def _json_pairs(export: ExportFile, source: str, target: str) -> Iterator[tuple[
             continue
         try:
             found = decode(line)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             export.garbled(number, byte, error)
         else:
             yield byte, found.source, found.target  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def _names_in_json(export: ExportFile) -> tuple[str, str] | None:
     for line in _first_lines(export):
         try:
             keys = _DECODER.decode(line).keys()
-        except _UNDECODABLE:
+        except UNDECODABLE:
             continue
         for source, target in _possible_names(export):
             if source in keys and target in keys:

@@ -12,6 +12,7 @@ import msgspec
 
 from training.exports.channel_names import folder, sounds_nsfw
 from training.exports.file import ExportFile
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import Channel, Message
 from training.exports.time_range import checked_time
 
@@ -71,7 +72,6 @@ _T = TypeVar("_T")
 _DECODER = msgspec.json.Decoder(_Record)
 _ROOMS = msgspec.json.Decoder(list[_Room])
 _USERS = msgspec.json.Decoder(list[_User])
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -89,7 +89,7 @@ def read(export: ExportFile) -> Iterator[Message]:
         try:
             record = _DECODER.decode(value.text)
             message = _to_message(channel.id, record, users)
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             export.garbled(number, value.byte, error)
             continue
         if record.thread_ts:
@@ -121,7 +121,7 @@ def _users(text: bytes | None) -> dict[str, _User]:
 def _decode(decoder: msgspec.json.Decoder[list[_T]], text: bytes | None) -> list[_T]:
     try:
         return decoder.decode(text) if text else []
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return []
 
 

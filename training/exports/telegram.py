@@ -8,6 +8,7 @@ import msgspec
 from training.exports.channel_names import sounds_nsfw
 from training.exports.file import ExportFile
 from training.exports.json_head import json_head
+from training.exports.json_values import UNDECODABLE
 from training.exports.message import GONE, Channel, Message, seconds_since_epoch
 from training.exports.time_range import checked_time
 
@@ -49,7 +50,6 @@ class _Record(msgspec.Struct, gc=False):
 
 _DECODER = msgspec.json.Decoder(_Record)
 _KEY = msgspec.json.Decoder(str | int | None)
-_UNDECODABLE = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def recognises(export: ExportFile) -> bool:
@@ -79,7 +79,7 @@ def read(export: ExportFile) -> Iterator[Message]:
         chat = chat or _Chat(keys, export)
         try:
             yield chat.message(_DECODER.decode(value.text))
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             export.garbled(number, value.byte, error)
 
 
@@ -159,5 +159,5 @@ def _key(text: bytes) -> str | int | None:
     try:
         key: str | int | None = _KEY.decode(text)
         return key
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
