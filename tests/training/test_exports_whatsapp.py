@@ -243,7 +243,7 @@ def test_files_of_a_chat_share_its_channel_whatever_they_are_called(tmp_path: Pa
 def test_what_is_in_front_of_the_first_message_and_what_is_too_long_is_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.exports.whatsapp._MAX_CHARACTERS", 1000)
+    monkeypatch.setattr("training.exports.text_entries._MAX_CHARACTERS", 1000)
     header = "5/1/24, 21:07 - Ann: "
     path = write(tmp_path / "chat.txt", "end of it", *(header + text for text in ("one", "x\n" + "y" * 1000, "two")))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"two", b"caf\xe9\0"))

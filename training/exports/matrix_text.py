@@ -7,13 +7,13 @@ import re
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 from training.exports.channel_names import folder, sounds_nsfw, stem
 from training.exports.file import ExportFile
 from training.exports.irc_line import month_number
 from training.exports.message import GONE, Channel, Message
 from training.exports.stable_ids import StableIds
+from training.exports.text_entries import text_entries
 
 NAME = "Element's text of a Matrix room"
 
@@ -34,13 +34,6 @@ _FILE_NAME = re.compile(r"^(?:matrix|element) - | - Chat Export\b.*$", re.IGNORE
 _SNIFFED_LINES = 50
 _ANSWERABLE = 500
 _QUOTED_CHARACTERS = 80
-_MAX_CHARACTERS = 1 << 20
-
-
-class _Entry(NamedTuple):
-    byte: int
-    timestamp: float
-    text: str
 
 
 def recognises(export: ExportFile) -> bool:
@@ -59,45 +52,31 @@ def read(export: ExportFile) -> Iterator[Message]:
     export.describe(channel)
     new_id = StableIds()
     answerable: deque[tuple[str, str]] = deque(maxlen=_ANSWERABLE)  # how each begins, and its id
-    for number, entry in enumerate(_entries(export), 1):
-        if len(entry.text) > _MAX_CHARACTERS:
-            export.garbled(number, entry.byte, "a message of more than a million characters")
-            continue
-        message = _to_message(channel.id, entry, new_id, answerable)
+    for _, timestamp, text in text_entries(export, _lines(export)):
+        message = _to_message(channel.id, timestamp, text, new_id, answerable)
         answerable.append((message.content[:_QUOTED_CHARACTERS], message.id))
         yield message
 
 
-def _entries(export: ExportFile) -> Iterator[_Entry]:
-    """Each message with all its lines, cut behind what no message has."""
-    last: tuple[int, float] | None = None
-    lines: list[str] = []
-    size = 0
+def _lines(export: ExportFile) -> Iterator[tuple[int, str, tuple[float, str] | None]]:
+    """The lines with the byte where each begins and, where a message does, its time and the text behind it."""
     for byte, line in export.lines():
         header = _HEADER.fullmatch(line)
         timestamp = _time(header) if header else None
-        if header and timestamp is not None:
-            if last:
-                yield _Entry(*last, "\n".join(lines))
-            last, lines, size = (byte, timestamp), [header["rest"]], 0
-        elif last is None and line.strip():
-            export.garbled(1, byte, "no start of a message")
-        elif size <= _MAX_CHARACTERS:
-            lines.append(line)
-            size += len(line) + 1
-    if last:
-        yield _Entry(*last, "\n".join(lines))
+        yield byte, line, (timestamp, header["rest"]) if header and timestamp is not None else None
 
 
-def _to_message(channel: str, entry: _Entry, new_id: StableIds, answerable: deque[tuple[str, str]]) -> Message:
-    said = _ACTION.fullmatch(entry.text) or _SAID.fullmatch(entry.text)
-    author, text = (said["name"], said["text"]) if said else ("", entry.text)
+def _to_message(
+    channel: str, timestamp: float, entry: str, new_id: StableIds, answerable: deque[tuple[str, str]]
+) -> Message:
+    said = _ACTION.fullmatch(entry) or _SAID.fullmatch(entry)
+    author, text = (said["name"], said["text"]) if said else ("", entry)
     reply = _REPLY.fullmatch(text) if text.startswith("<") else None
     return Message(
         channel=channel,
-        id=new_id(author, f"{entry.timestamp}", text),
+        id=new_id(author, f"{timestamp}", text),
         author=author,
-        timestamp=entry.timestamp,
+        timestamp=timestamp,
         content=_FILE.sub("", reply["text"] if reply else text).strip(),
         reply_to=_target(reply["quote"], answerable) if reply else None,
         is_system=said is None,

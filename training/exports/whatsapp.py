@@ -9,6 +9,7 @@ from training.exports.channel_names import folder, sounds_nsfw, stem
 from training.exports.file import ExportFile
 from training.exports.message import Channel, Message
 from training.exports.stable_ids import StableIds
+from training.exports.text_entries import text_entries
 from training.exports.whatsapp_header import INVISIBLE, DateOrder, Header, date_order, parse_header, time_of
 from training.exports.whatsapp_marks import plain, tells_of_encryption
 
@@ -17,7 +18,6 @@ NAME = "WhatsApp's text"
 _SNIFFED_LINES = 50
 _MIN_SHARE = 0.5
 _FIRST_MESSAGES = 3
-_MAX_CHARACTERS = 1 << 20
 _GENERIC_NAME = re.compile(r"_?chat", re.IGNORECASE)
 _SPACES = re.compile(r"\s+")
 
@@ -45,11 +45,11 @@ def read(export: ExportFile) -> Iterator[Message]:
     channel = _channel(export)
     export.describe(channel)
     new_id = StableIds()
-    for number, (byte, header, text) in enumerate(_entries(export, has_bracket), 1):
-        if len(text) > _MAX_CHARACTERS:
-            export.garbled(number, byte, "a message of more than a million characters")
-        else:
-            yield _to_message(channel.id, number, header, text, order, new_id)
+    starts = (
+        (byte, line, (header, header.rest) if header else None) for byte, line, header in _lines(export, has_bracket)
+    )
+    for number, header, text in text_entries(export, starts):
+        yield _to_message(channel.id, number, header, text, order, new_id)
 
 
 def _lines(export: ExportFile, has_bracket: bool | None) -> Iterator[tuple[int, str, Header | None]]:
@@ -57,23 +57,6 @@ def _lines(export: ExportFile, has_bracket: bool | None) -> Iterator[tuple[int, 
     for byte, line in export.lines():
         header = parse_header(line)
         yield byte, line, header if header and has_bracket in (None, header.has_bracket) else None
-
-
-def _entries(export: ExportFile, has_bracket: bool) -> Iterator[tuple[int, Header, str]]:
-    """Each message with the byte where it begins and all its lines, cut behind what no message has."""
-    begin, last, lines, size = 0, None, [""], 0
-    for byte, line, header in _lines(export, has_bracket):
-        if header:
-            if last:
-                yield begin, last, "\n".join(lines)
-            begin, last, lines, size = byte, header, [header.rest], 0
-        elif last is None and line.strip():
-            export.garbled(1, byte, "no start of a message")
-        elif size <= _MAX_CHARACTERS:
-            lines.append(line)
-            size += len(line) + 1
-    if last:
-        yield begin, last, "\n".join(lines)
 
 
 def _to_message(channel: str, number: int, header: Header, text: str, order: DateOrder, new_id: StableIds) -> Message:
