@@ -387,6 +387,14 @@ def exports(draw: st.DrawFn) -> list[str]:
 
 
 class TestCounts:
+    @pytest.mark.parametrize("time", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00"])
+    def test_a_time_beyond_the_ends_of_the_calendar_costs_only_its_message(self, tmp_path: Path, time: str) -> None:
+        talk = [line(1, "ann", "who is there?", at=1.0), line(2, "bob", "it is me", at=2.0)]
+        path = write_lines(tmp_path / "c.jsonl", *talk, line(3, "zoe", "when am I?", to=2) | {"timestamp": time})
+        preparation = prepare([path], tmp_path / "d")
+        assert (preparation.tally.messages, preparation.tally.examples) == (2, 1)
+        assert preparation.notes.garbled_records == 1
+
     def test_they_balance_for_ordinary_talk(self, talks: list[Path], tmp_path: Path) -> None:
         preparation = prepare(talks, tmp_path / "d")
         tally, dataset = preparation.tally, preparation.dataset

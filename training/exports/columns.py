@@ -13,6 +13,7 @@ from training.exports.channel_names import sounds_nsfw, stem
 from training.exports.file import ExportFile
 from training.exports.message import Channel, Message, seconds_since_epoch
 from training.exports.stable_ids import StableIds
+from training.exports.time_range import checked_time
 
 COMMON_NAMES = {
     "author": "author_id user_id sender_id speaker_id author user sender from nick speaker username nickname "
@@ -167,11 +168,11 @@ def _seconds(value: object) -> float | None:
     if value is None or value == "":
         return None
     if isinstance(value, str) and not _SECONDS.fullmatch(value.strip()):
-        return _not_negative(_printed(value.strip()))
+        return checked_time(_printed(value.strip()))
     seconds = float(str(value))
     while _MILLISECONDS_FROM < seconds < math.inf:
         seconds /= 1000
-    return _not_negative(seconds)
+    return checked_time(seconds)
 
 
 def _printed(time: str) -> float:
@@ -179,9 +180,3 @@ def _printed(time: str) -> float:
         return seconds_since_epoch(time.removesuffix(" UTC"))
     except ValueError:
         return parsedate_to_datetime(time).timestamp()
-
-
-def _not_negative(seconds: float) -> float:
-    if not 0 <= seconds < math.inf:
-        raise ValueError("it was written before 1970")
-    return seconds

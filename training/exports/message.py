@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from model import ChinwagError
+from training.exports.time_range import checked_time
 
 GONE = ""
 """The `reply_to` of a message that answers one nobody can name any more."""
@@ -63,6 +64,6 @@ class Channel:
 
 
 def seconds_since_epoch(printed: str) -> float:
-    """Read an ISO 8601 time; one without a zone is UTC. Raises ValueError if it is none."""
+    """Read an ISO 8601 time; one without a zone is UTC. Raises ValueError if it is none, or out of range."""
     moment = datetime.fromisoformat(printed)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return checked_time((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
