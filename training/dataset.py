@@ -1,17 +1,18 @@
 """Examples in, token ids on disk, padded batches out.
 
 A dataset directory holds `dataset.json`, `tokenizer.model` and, for each split, its contexts and replies as one long
-`uint16` array each with the `uint64` offsets where examples begin, read through memory maps. This is the only place
-that shifts, pads and weighs.
+`uint16` array each with the `uint64` offsets where examples begin, and the `uint32` number of each example's
+conversation, read through memory maps. This is the only place that shifts, pads and weighs.
 """
 
 import json
 import os
+import zlib
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,13 +24,15 @@ from model.tokenizer import END, PAD, START, Tokenizer, TokenizerError
 from training.examples import Example
 
 SPLITS = ("train", "validation")
-FORMAT = 2
+FORMAT = 3
+READABLE_FORMATS = (2, FORMAT)  # format 2 has no numbers of conversations
 HEAD = "dataset.json"
 
 _BUCKETS_FROM_EXAMPLES = 2000
 
 Ids = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.uint64]
+Numbers = npt.NDArray[np.uint32]
 
 
 class DatasetError(ChinwagError):
@@ -114,18 +117,29 @@ class RaggedWriter:
 
     def close(self) -> None:
         """Bring everything to the disk."""
-        for file in (self._ids, self._offsets):
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
+        _close(self._ids)
+        _close(self._offsets)
+
+
+def _close(file: BinaryIO) -> None:
+    """Close a file that is on the disk then."""
+    file.flush()
+    os.fsync(file.fileno())
+    file.close()
 
 
 @dataclass(frozen=True)
 class Split:
-    """The examples of one side, as ids."""
+    """The examples of one side, as ids.
+
+    Attributes:
+        contexts, replies: of each example.
+        conversations: equal for examples of one conversation, `[examples]`; None where the dataset does not say.
+    """
 
     contexts: RaggedIds
     replies: RaggedIds
+    conversations: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.replies)
@@ -158,11 +172,10 @@ class Dataset:
         """
         try:
             head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
-            if head["format"] != FORMAT:
+            if head["format"] not in READABLE_FORMATS:
                 raise DatasetError(f"{directory} was prepared by another version of Chinwag: prepare it again.")
-            splits = [Split(*(RaggedIds.open(directory, f"{split}.{side}") for side in _SIDES)) for split in SPLITS]
+            train, validation = (_open_split(directory, split, head["format"]) for split in SPLITS)
             tokenizer = Tokenizer.load(directory / TOKENIZER)
-            train, validation = splits
             return cls(DatasetConfig(**head["config"]), head["facts"], tokenizer, train, validation or train)
         except FileNotFoundError as error:
             raise DatasetError(f"{directory} holds no prepared dataset: run `chinwag-train prepare` first.") from error
@@ -180,6 +193,17 @@ class Dataset:
 _SIDES = ("contexts", "replies")
 
 
+def _open_split(directory: Path, name: str, version: int) -> Split:
+    contexts, replies = (RaggedIds.open(directory, f"{name}.{side}") for side in _SIDES)
+    if version < FORMAT:
+        return Split(contexts, replies)
+    path = directory / f"{name}.conversations"
+    conversations = np.fromfile(path, np.uint32)
+    if len(conversations) != len(replies):
+        raise DatasetError(f"{path} is damaged: prepare the dataset again.")
+    return Split(contexts, replies, conversations)
+
+
 class EncodedExamples(NamedTuple):
     """Examples of one split as ids, in the order of their number; the ids of all run together.
 
@@ -188,17 +212,20 @@ class EncodedExamples(NamedTuple):
         context_lengths: of each context, `[examples]`.
         replies: ids.
         reply_lengths: of each reply, `[examples]`.
+        conversations: a number for each, made of the name of its conversation, `[examples]`.
     """
 
     contexts: Ids
     context_lengths: npt.NDArray[np.uint16]
     replies: Ids
     reply_lengths: npt.NDArray[np.uint16]
+    conversations: Numbers
 
 
 def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, config: DatasetConfig) -> EncodedExamples:
     """Turn examples into ids; what is too long is cut."""
     contexts, replies, context_lengths, reply_lengths = array("H"), array("H"), array("H"), array("H")
+    conversations: list[int] = []
     for example in examples:
         rendered = render_context(example.context, me=example.reply.speaker)
         context = tokenizer.encode_context(rendered, config.max_context_tokens)
@@ -207,8 +234,14 @@ def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, config: D
         replies.extend(reply)
         context_lengths.append(len(context))
         reply_lengths.append(len(reply))
-    columns = (contexts, context_lengths, replies, reply_lengths)
-    return EncodedExamples(*(np.frombuffer(column, np.uint16) for column in columns))
+        conversations.append(zlib.crc32(example.conversation.encode("utf-8", "surrogatepass")))
+    return EncodedExamples(
+        np.frombuffer(contexts, np.uint16),
+        np.frombuffer(context_lengths, np.uint16),
+        np.frombuffer(replies, np.uint16),
+        np.frombuffer(reply_lengths, np.uint16),
+        np.array(conversations, np.uint32),
+    )
 
 
 class DatasetWriter:
@@ -218,18 +251,22 @@ class DatasetWriter:
         """Args: directory: exists, and holds `tokenizer.model`."""
         self._directory = directory
         self._writers = {split: [RaggedWriter(directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS}
+        self._conversations = {split: (directory / f"{split}.conversations").open("wb") for split in SPLITS}
 
     def add(self, split: str, examples: EncodedExamples) -> None:
         """Append examples to one of `SPLITS`."""
         contexts, replies = self._writers[split]
         contexts.extend(examples.contexts, examples.context_lengths)
         replies.extend(examples.replies, examples.reply_lengths)
+        self._conversations[split].write(examples.conversations.tobytes())
 
     def close(self, config: DatasetConfig, facts: dict[str, Any]) -> None:
         """Write what is left, last of all `dataset.json`."""
         for writers in self._writers.values():
             for writer in writers:
                 writer.close()
+        for file in self._conversations.values():
+            _close(file)
         head = {"format": FORMAT, "config": asdict(config), "facts": facts}
         (self._directory / HEAD).write_text(json.dumps(head, indent=1), encoding="utf-8")
 

@@ -144,7 +144,7 @@ def test_equal_generators_shuffle_equally_and_others_do_not(dataset: Dataset) ->
     assert first(1) != first(2)
 
 
-@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.replies.ids", "train.contexts.offsets"])
+@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.contexts.offsets", "train.conversations"])
 def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
     (copy / name).unlink()
@@ -152,12 +152,31 @@ def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path
         Dataset.open(copy)
 
 
-@pytest.mark.parametrize("name", ["train.replies.ids", "validation.contexts.ids", "tokenizer.model", "dataset.json"])
+@pytest.mark.parametrize(
+    "name", ["train.replies.ids", "validation.contexts.ids", "train.conversations", "tokenizer.model", "dataset.json"]
+)
 def test_a_file_cut_short_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
     (copy / name).write_bytes((copy / name).read_bytes()[:-100])
     with pytest.raises(DatasetError, match=r"damaged.*prepare"):
         Dataset.open(copy)
+
+
+def test_examples_of_one_conversation_have_one_number(tmp_path: Path) -> None:
+    names = ["a", "b", "a", "c", "b"]
+    dataset = write(tmp_path / "d", [("train", example("hello", "there", name)) for name in names])
+    numbers = dataset.train.conversations
+    assert numbers is not None
+    assert [[number == other for other in numbers] for number in numbers] == [
+        [name == other for other in names] for name in names
+    ]
+
+
+def test_a_dataset_from_before_conversations_had_numbers_is_read(dataset_directory: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(dataset_directory, tmp_path / "copy")
+    head = json.loads((copy / "dataset.json").read_text())
+    (copy / "dataset.json").write_text(json.dumps(head | {"format": 2}))
+    assert Dataset.open(copy).validation.conversations is None
 
 
 def test_another_versions_dataset_is_refused(dataset_directory: Path, tmp_path: Path) -> None:
