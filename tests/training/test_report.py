@@ -62,8 +62,11 @@ def test_the_page_shows_every_count_and_reason(tmp_path: Path) -> None:
         "700",
         "61,728",
         "50%",
-        "left out: bot",
+        "messages left out",
+        "<th>bot</th>",
+        "turns not learned",
         "23,456",
+        "taken out of messages",
         "phone",
         "no context",
     ):
@@ -77,6 +80,21 @@ def test_many_years_are_shown_by_month_and_channel(tmp_path: Path) -> None:
     assert "#room 0" in text
     assert "all others" in text
     assert "5 January 1970" in text
+
+
+def test_channels_too_small_to_see_are_one(tmp_path: Path) -> None:
+    turns = [turn(channel=str(number), at=MONDAY_NINE + number * DAY) for number in range(200)]
+    text = page(tmp_path, counted(*turns))
+    assert "all channels" in text
+    assert "#7<" not in text
+
+
+def test_colours_are_those_of_the_page_by_day_and_by_night(tmp_path: Path) -> None:
+    text = page(tmp_path, counted(turn()))
+    assert "prefers-color-scheme: dark" in text
+    assert "var(--accent)" in text
+    drawn = "".join(re.findall("<svg.*?</svg>", text, re.DOTALL))
+    assert not re.findall(r"#[0-9a-f]{6}\b", drawn)
 
 
 def test_equal_datasets_give_equal_pages(tmp_path: Path) -> None:
