@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
-    from training.presets import Start
+    from training.presets import Start, TrainingConfig
     from training.reading import Filters
     from training.retrain import Retraining
 
@@ -61,8 +63,16 @@ From = Annotated[
 Epochs = Annotated[
     float | None, typer.Option(min=0.01, help="Times each exchange is seen, at most.", show_default=False)
 ]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(metavar="30m", help="Train no longer than this: 90s, 30m, 2h.", show_default=False),
+]
+LearningRate = Annotated[
+    float | None, typer.Option(min=1e-9, help="The highest; the preset has its own.", show_default=False)
+]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
 DEFAULT_MODELS = Path("models")
+_CHECKPOINT = "checkpoint"
 _EXTRA = frozenset(
     [
         "keras",
@@ -119,6 +129,8 @@ def retrain(
     preset: PresetOption = None,
     from_: From = None,
     epochs: Epochs = None,
+    time_limit: TimeLimit = None,
+    learning_rate: LearningRate = None,
     seed: Seed = 0,
     data: Annotated[
         Path | None,
@@ -133,13 +145,16 @@ def retrain(
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
-    Ctrl-C during training publishes the best so far; again, it gives up and changes nothing.
+    Ctrl-C during training publishes the best so far; again, it gives up and changes nothing. A run that was killed
+    goes on where it was when the same command is given again.
     """
+    seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(models) as scratch:
         start = _start(preset, from_, models)
+        config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
         filters = _filters(channel, not_channel, language, blocklist)
         preparation = _prepare(exports, data or scratch / "data", start, models, filters, columns, workers)
-        _train(preparation.dataset, models, start, epochs, seed)
+        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT)
 
 
 @app.command()
@@ -172,13 +187,19 @@ def train(
     preset: PresetOption = None,
     from_: From = None,
     epochs: Epochs = None,
+    time_limit: TimeLimit = None,
+    learning_rate: LearningRate = None,
     seed: Seed = 0,
 ) -> None:
-    """Train on a prepared dataset, evaluate, and publish."""
+    """Train on a prepared dataset, evaluate, and publish. Killed, it goes on when the same command is given again."""
+    seconds = _seconds(time_limit)
     with _plain_failures():
         from training.dataset import Dataset
 
-        _train(Dataset.open(data), models, _start(preset, from_, models), epochs, seed)
+        dataset, start = Dataset.open(data), _start(preset, from_, models)
+        config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
+        with _scratch(data, _CHECKPOINT) as checkpoint:
+            _train(dataset, models, start, config, checkpoint)
 
 
 @app.command()
@@ -241,17 +262,21 @@ def pretrain(
         Path, typer.Option(metavar="DIR", help="Where the bundle goes; one there is replaced.")
     ] = PRETRAINED,
     epochs: Annotated[float, typer.Option(min=0.01, help="Times each exchange is seen, at most.")] = 1.25,
+    time_limit: TimeLimit = None,
+    learning_rate: LearningRate = None,
     seed: Seed = 0,
 ) -> None:
     """Train the model that Chinwag ships, on the chitchat-dataset package (MIT): about 40 minutes on 2 cores."""
     from training.presets import Start
     from training.pretrain import write_corpus
 
+    seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
         start = Start(preset=PresetName.BASE)
+        config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
         write_corpus(scratch / "chitchat.jsonl")
         preparation = _prepare([scratch / "chitchat.jsonl"], scratch / "data", start, out.parent)
-        bundle = _train(preparation.dataset, scratch / "models", start, epochs, seed).bundle
+        bundle = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT).bundle
         out.mkdir(exist_ok=True)
         for path in bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)
@@ -351,7 +376,9 @@ def _progress_bars() -> "Iterator[Progress]":
             bar.close()
 
 
-def _train(dataset: "Dataset", models: Path, start: "Start", epochs: float | None, seed: int) -> "Retraining":
+def _train(
+    dataset: "Dataset", models: Path, start: "Start", config: "TrainingConfig", checkpoint: Path
+) -> "Retraining":
     from tqdm import tqdm
 
     from training.retrain import retrain as run
@@ -363,7 +390,10 @@ def _train(dataset: "Dataset", models: Path, start: "Start", epochs: float | Non
             f"{evaluation.validation_loss:.3f}  accuracy {evaluation.validation_accuracy:.1%}"
         )
 
-    result = run(dataset, models, start, start.config(epochs, seed), on_evaluation=report)
+    def note(text: str) -> None:
+        tqdm.write(text, file=sys.stderr)
+
+    result = run(dataset, models, start, config, checkpoint=checkpoint, on_evaluation=report, on_note=note)
     if result.history.interrupted:
         typer.echo("Interrupted: this is the best so far.", err=True)
     _print_figures(result.figures)
@@ -378,17 +408,29 @@ def _print_figures(figures: "Figures") -> None:
     )
 
 
+def _seconds(duration: str | None) -> float | None:
+    """Of a duration as a person writes it: 90s, 30m, 1.5h."""
+    if duration is None:
+        return None
+    written = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh])", duration.strip().lower())
+    seconds = float(written[1]) * {"s": 1, "m": 60, "h": 3600}[written[2]] if written else 0.0
+    if not seconds:
+        raise typer.BadParameter(f"write --time-limit as 90s, 30m or 2h, not {duration!r}")
+    return seconds
+
+
 def _one_line(text: str) -> str:
     return " / ".join(text.split("\n"))
 
 
 @contextlib.contextmanager
-def _scratch(beside: Path) -> Iterator[Path]:
+def _scratch(beside: Path, name: str = ".retrain") -> Iterator[Path]:
     """A folder for what is needed only until the model is there, on the disk with room for models.
 
-    After Ctrl-C or a kill it stays, and the next run goes on with what it holds.
+    After Ctrl-C or a kill it stays, and the next run goes on with what it holds; so it does after a failure that
+    would waste what has been trained.
     """
-    scratch = beside / ".retrain"
+    scratch = beside / name
     try:
         scratch.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -399,7 +441,8 @@ def _scratch(beside: Path) -> Iterator[Path]:
     except LockedError:
         raise
     except Exception:
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not any(scratch.rglob("*.safetensors")):
+            shutil.rmtree(scratch, ignore_errors=True)
         raise
     shutil.rmtree(scratch, ignore_errors=True)
 

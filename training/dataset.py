@@ -9,6 +9,7 @@ import json
 import os
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -271,24 +272,35 @@ class DatasetWriter:
         (self._directory / HEAD).write_text(json.dumps(head, indent=1), encoding="utf-8")
 
 
-def batches(split: Split, *, batch_size: int, rng: np.random.Generator | None = None) -> Iterator[Batch]:
+def batches(
+    split: Split,
+    *,
+    batch_size: int,
+    rng: np.random.Generator | None = None,
+    skipped: int = 0,
+    context_dropout: float = 0.0,
+) -> Iterator[Batch]:
     """All examples once, in batches of `batch_size` rows and few shapes (each shape is compiled once).
 
     Args:
         split: the examples.
         batch_size: rows of every batch; the last one of a shape is filled with rows of weight 0.
         rng: shuffles the examples and the batches; without it the order is fixed.
+        skipped: how many batches at the beginning are left out; they cost nothing.
+        context_dropout: share of the examples, chosen by `rng`, whose context is replaced by the empty one.
     """
-    plan = _plan(split, batch_size, np.arange(len(split)) if rng is None else rng.permutation(len(split)))
-    for index in range(len(plan)) if rng is None else rng.permutation(len(plan)):
+    count = len(split)
+    plan = _plan(split, batch_size, np.arange(count) if rng is None else rng.permutation(count))
+    order = range(len(plan)) if rng is None else rng.permutation(len(plan))
+    blind = np.zeros(count, bool) if rng is None else rng.random(count) < context_dropout
+    for index in order[skipped:]:
         (context_time, reply_time), rows = plan[index]
-        yield _pad(split, rows, batch_size, context_time, reply_time)
+        yield _pad(split, rows, batch_size, context_time, reply_time, blind)
 
 
-def count_batches(split: Split, batch_size: int) -> tuple[int, int]:
-    """How many batches `batches` makes of a split, and of how many shapes."""
-    plan = _plan(split, batch_size, np.arange(len(split)))
-    return len(plan), len({shape for shape, _ in plan})
+def count_batches(split: Split, batch_size: int) -> dict[tuple[int, int], int]:
+    """How many batches of each padded shape, context and reply time, `batches` makes of a split."""
+    return Counter(shape for shape, _ in _plan(split, batch_size, np.arange(len(split))))
 
 
 def _plan(
@@ -320,13 +332,21 @@ def _bucket(lengths: npt.NDArray[np.int64], quantiles: tuple[float, ...]) -> npt
     return bounds[np.searchsorted(bounds, lengths)]
 
 
-def _pad(split: Split, rows: npt.NDArray[np.int64], batch_size: int, context_time: int, reply_time: int) -> Batch:
+def _pad(
+    split: Split,
+    rows: npt.NDArray[np.int64],
+    batch_size: int,
+    context_time: int,
+    reply_time: int,
+    blind: npt.NDArray[np.bool_],
+) -> Batch:
     encoder_ids = np.full((batch_size, context_time), PAD, np.int32)
     targets = np.full((batch_size, reply_time), PAD, np.int32)
-    encoder_ids[:, 0] = END  # rows without an example still hold one token, so that attention has something
+    encoder_ids[:, 0] = END  # the empty context; also of rows without an example, so that attention has something
     for position, row in enumerate(rows):
         context, reply = split.contexts[row], split.replies[row]
-        encoder_ids[position, : len(context)] = context
+        if not blind[row]:
+            encoder_ids[position, : len(context)] = context
         targets[position, : len(reply)] = reply
     decoder_ids = np.concatenate([np.full((batch_size, 1), START, np.int32), targets[:, :-1]], axis=1)
     return Batch(encoder_ids, decoder_ids, targets, (targets != PAD).astype(np.float32))

@@ -10,22 +10,33 @@ class TrainingConfig:
     """How a network is trained.
 
     Attributes:
-        optimizer: by its usual name.
-        learning_rate: the highest; with `decay` it rises over the first steps and falls in a line to a twentieth.
-        decay: whether it does.
+        optimizer: by its usual name; `sgd` has a momentum of 0.9, `muon` is Adam for all but the matrices between.
+        learning_rate: the highest.
+        warm_up: steps over which the rate rises to it, at most a tenth of the run.
+        decay: how the rate falls over the run, to a twentieth.
+        weight_decay: share of each matrix taken off it in a step, times the rate (Loshchilov & Hutter, 2019).
         clip_norm: gradients whose joint norm is larger are scaled down to it.
+        label_smoothing: share of each target spread over all tokens (Szegedy et al., 2016).
+        context_dropout: share of the examples that are shown without their context, so that the network learns
+            log p(reply) beside log p(reply | context).
         batch_size: examples a step.
         epochs: times each example is seen, at most; need not be whole.
+        time_limit: seconds after which training ends, however many epochs that is; None for no limit.
         patience: evaluations without a better validation loss before training stops.
         seed: of weights, order and dropout; equal seeds on equal machines give equal networks.
     """
 
-    optimizer: Literal["adam", "rmsprop"] = "adam"
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd", "muon"] = "adam"
     learning_rate: float = 2e-3
-    decay: bool = True
+    warm_up: int = 200
+    decay: Literal["none", "linear", "cosine"] = "linear"
+    weight_decay: float = 0.0
     clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    context_dropout: float = 0.0
     batch_size: int = 32
     epochs: float = 8.0
+    time_limit: float | None = None
     patience: int = 6
     seed: int = 0
 
@@ -56,7 +67,7 @@ PRESETS: dict[str, Preset] = {
             "attention": "none",
             "tied": False,
         },
-        training=TrainingConfig(optimizer="rmsprop", learning_rate=1e-3, decay=False, clip_norm=5.0),
+        training=TrainingConfig(optimizer="rmsprop", learning_rate=1e-3, warm_up=0, decay="none", clip_norm=5.0),
     ),
     "base": Preset(
         {
@@ -87,7 +98,8 @@ class Start:
     preset: str
     bundle: Path | None = None
 
-    def config(self, epochs: float | None = None, seed: int = 0) -> TrainingConfig:
-        """The preset's settings, gentler for a network that has learned before."""
+    def config(self, *, seed: int = 0, **changes: float | None) -> TrainingConfig:
+        """The preset's settings, gentler for a network that has learned before, with what is changed and not None."""
         config = PRESETS[self.preset].training if self.bundle is None else FINE_TUNING
-        return replace(config, seed=seed, epochs=config.epochs if epochs is None else epochs)
+        named: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+        return replace(config, seed=seed, **named)

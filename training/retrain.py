@@ -39,18 +39,28 @@ def retrain(
     start: Start,
     config: TrainingConfig,
     *,
+    checkpoint: Path | None = None,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Retraining:
     """Train a network on a dataset and make it the live bundle of a models folder.
 
+    Args:
+        dataset: to learn.
+        models: the folder.
+        start: what training starts from.
+        config: how.
+        checkpoint, on_evaluation, on_note: as for `train`.
+
     Raises:
         TrainingError: training cannot go on.
+        CheckpointError: the checkpoint cannot be written.
         ModelFormatError: the bundle to start from cannot be read, or the new one cannot be written.
         DatasetError: the dataset was prepared for another network.
     """
     with staging(models) as staged:  # first of all: a folder that cannot be written should not cost hours
         network = _network(dataset, start, config.seed)
-        history = train(network, dataset, config, on_evaluation=on_evaluation)
+        history = train(network, dataset, config, checkpoint=checkpoint, on_evaluation=on_evaluation, on_note=on_note)
         facts = BundleFacts(
             preset=start.preset,
             network=asdict(network.config),

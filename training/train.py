@@ -1,10 +1,12 @@
 """Batches in, a trained network out: the loop, its progress and its best state."""
 
-import itertools
 import math
 import sys
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -14,16 +16,21 @@ from tqdm import tqdm
 
 from model import ChinwagError
 from model.seq2seq import Seq2Seq
+from training.checkpoint import Checkpoint, Snapshot, fingerprint
 from training.dataset import Batch, Dataset, Split, batches, count_batches
 from training.presets import TrainingConfig
 
 _COMPILE_FROM_STEPS = 60
-"""For each batch shape. XLA takes as long to compile one as so many steps without it."""
+"""Of one batch shape. XLA takes as long to compile one as so many steps without it."""
 
+_SLOW_STEP = 0.25  # seconds; how many steps a time limit allows is counted with it
 _EVALUATIONS_PER_EPOCH = 4
+_EVALUATIONS_PER_TIME_LIMIT = 10
 _SMALLEST_EVALUATION_INTERVAL = 25  # steps
 _QUICK_EXAMPLES = 2000
-_WARM_UP_STEPS = 200
+_SAVE_INTERVAL = 120.0  # seconds
+_MOST_BAD_STEPS = 10  # in a row
+_LOWEST_RATE = 0.05  # of the highest
 
 
 class TrainingError(ChinwagError):
@@ -61,121 +68,310 @@ def train(
     dataset: Dataset,
     config: TrainingConfig,
     *,
+    checkpoint: Path | None = None,
     on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> History:
     """Train a network in place; it ends with the weights of the best evaluation. Ctrl-C ends it early.
+
+    A run that was killed and is called again with equal arguments goes on from its last checkpoint, and all that
+    comes after is as if it had never been killed (but for what a time limit decides).
 
     Args:
         network: built; random, or trained before.
         dataset: its vocabulary is the network's.
         config: how.
+        checkpoint: a folder of this run's own to go on from; None for a run that cannot be taken up again.
         on_evaluation: told of each evaluation, the best so far in place as `History.best`.
+        on_note: told in a sentence what a person should know, such as where a run goes on.
 
     Raises:
-        TrainingError: the loss is no number any more.
+        TrainingError: the loss is no number any more; the checkpoint has the last state in which it was one.
+        CheckpointError: the checkpoint cannot be written.
     """
-    keras.utils.set_random_seed(config.seed)
-    config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
-    steps_per_epoch, shapes = count_batches(dataset.train, config.batch_size)
-    total_steps = math.ceil(steps_per_epoch * config.epochs)
-    compiled = total_steps >= shapes * _COMPILE_FROM_STEPS and sys.platform != "win32"
-    step = _train_step(network, _optimizer(network, config, total_steps), config.clip_norm, compiled)
-    score = _score_step(network, compiled)
-    interval = max(_SMALLEST_EVALUATION_INTERVAL, steps_per_epoch // _EVALUATIONS_PER_EPOCH)
-
-    history, best_weights, tokens, losses = History(), network.get_weights(), 0, _Average()
-    total_tokens = int(dataset.train.replies.lengths.sum() * config.epochs)
-    with _progress_bar(total_tokens) as bar:
+    run = _Run(network, dataset, config, checkpoint, on_note)
+    with _progress_bar(run) as bar:
         try:
-            for number, batch in enumerate(_epochs(dataset.train, config, total_steps), 1):
-                loss, counted = float(step(*batch)), int(batch.weights.sum())
-                if not math.isfinite(loss):
-                    raise TrainingError(
-                        f"The loss is no number at step {number}: train again with a lower learning rate."
-                    )
-                losses.add(loss, counted)
-                tokens += counted
-                bar.set_postfix(loss=f"{losses.recent:.3f}", refresh=False)
-                bar.update(counted)
-                if number % interval and number != total_steps:
-                    continue
-                evaluation = Evaluation(number, tokens, losses.take(), *_evaluate(score, dataset.validation, config))
-                history.evaluations.append(evaluation)
-                if history.best is None or evaluation.validation_loss < history.best.validation_loss:
-                    history.best, best_weights = evaluation, network.get_weights()
-                on_evaluation(evaluation)
-                if number - history.best.step >= config.patience * interval:
-                    break
+            stream = run.batches()
+            while not run.ended:
+                bar.update(run.learn(next(stream)))
+                bar.total = run.total_tokens
+                bar.set_postfix(loss=f"{run.state.recent_loss:.3f}", refresh=False)
+                if run.evaluation_due:
+                    on_evaluation(run.evaluate())
+                if run.save_due:
+                    run.save()
         except KeyboardInterrupt:
-            history.interrupted = True
-            if history.best is None:  # too early for a best: what there is
-                best_weights = network.get_weights()
-    network.set_weights(best_weights)
-    return history
+            run.state.history.interrupted = True
+    run.restore_best()
+    return run.state.history
 
 
-def _epochs(split: Split, config: TrainingConfig, total_steps: int) -> Iterator[Batch]:
-    """Batches of as many epochs as it takes, made in the background while the network computes."""
-    rng = np.random.default_rng(config.seed)
-    endless = itertools.chain.from_iterable(
-        batches(split, batch_size=config.batch_size, rng=rng) for _ in itertools.count()
-    )
-    types = (tf.int32, tf.int32, tf.int32, tf.float32)
-    # Not `from_generator`: it makes glibc hand back freed memory at once, and each step pays for it in page faults.
-    data = tf.data.Dataset.range(total_steps).map(lambda _: tf.numpy_function(lambda: tuple(next(endless)), [], types))
-    return (Batch(*batch) for batch in data.prefetch(2).as_numpy_iterator())
+def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
+    """The rate of a step: it rises over the warm-up and falls over the run.
+
+    Args:
+        config: says how.
+        step: from 0.
+        progress: share of the run that is over, 0 to 1.
+    """
+    risen = max((step + 1) / max(config.warm_up, 1), 10 * progress)
+    left = {"none": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}[config.decay]
+    return config.learning_rate * min(risen, 1.0) * (_LOWEST_RATE + (1.0 - _LOWEST_RATE) * left)
 
 
-def _optimizer(network: Seq2Seq, config: TrainingConfig, total_steps: int) -> keras.Optimizer:
-    rate: Any = config.learning_rate
-    if config.decay:
-        rate = _WarmUpAndDecay(config.learning_rate, min(_WARM_UP_STEPS, total_steps // 10), total_steps)
-    optimizer = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}[config.optimizer](rate)
+@dataclass
+class _State:
+    """What a run has seen and measured; with its variables all that it is at a step.
+
+    Attributes:
+        step, tokens, seconds: that are over.
+        bad_steps: of late, in a row, whose loss or gradient was no number.
+        loss_sum, loss_tokens: of training since the last evaluation, in nats.
+        recent_loss: its running average.
+        history: so far.
+    """
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    bad_steps: int = 0
+    loss_sum: float = 0.0
+    loss_tokens: int = 0
+    recent_loss: float = 0.0
+    history: History = field(default_factory=History)
+
+    def add(self, loss: float, tokens: int) -> None:
+        self.loss_sum, self.loss_tokens = self.loss_sum + loss * tokens, self.loss_tokens + tokens
+        self.recent_loss = 0.98 * self.recent_loss + 0.02 * loss if self.recent_loss else loss
+
+    @classmethod
+    def of(cls, progress: dict[str, Any]) -> "_State":
+        """What `asdict` made a dict of."""
+        history = progress["history"]
+        evaluations = [Evaluation(**evaluation) for evaluation in history["evaluations"]]
+        best = history["best"] and Evaluation(**history["best"])
+        return cls(**progress | {"history": History(evaluations, best, history["interrupted"])})
+
+
+class _Run:
+    """A network on its way through a dataset."""
+
+    def __init__(
+        self,
+        network: Seq2Seq,
+        dataset: Dataset,
+        config: TrainingConfig,
+        folder: Path | None,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self.config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
+        self.state = _State()
+        self._network, self._dataset, self._on_note = network, dataset, on_note
+        shapes = count_batches(dataset.train, self.config.batch_size)
+        self._epoch_steps = sum(shapes.values())
+        self._total_steps = math.ceil(self._epoch_steps * config.epochs)
+        self._interval = max(_SMALLEST_EVALUATION_INTERVAL, self._epoch_steps // _EVALUATIONS_PER_EPOCH)
+        self._optimizer = _optimizer(network, config)
+        self._best_weights: list[Any] = []
+        self._checkpoint = None
+        if folder is not None:
+            self._checkpoint = Checkpoint(folder, _identity(network, dataset, self.config))
+            self._take_up(self._checkpoint)
+        compiled = self._total_steps >= len(shapes) * _COMPILE_FROM_STEPS and sys.platform != "win32"
+        self._step = _train_step(network, self._optimizer, config, compiled)
+        self._score = _score_step(network, compiled)
+        self._started = time.monotonic() - self.state.seconds
+        self._saved = time.monotonic()
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is over."""
+        limit = self.config.time_limit
+        return min(max(self.state.step / self._total_steps, self.state.seconds / limit if limit else 0.0), 1.0)
+
+    @property
+    def total_tokens(self) -> int:
+        """How many tokens the run will have seen at its end, as far as it can be told."""
+        tokens = int(self._dataset.train.replies.lengths.sum() * self.config.epochs)
+        return min(tokens, int(self.state.tokens / self.progress)) if self.progress else tokens
+
+    @property
+    def ended(self) -> bool:
+        """Whether all steps are done, the time is up, or nothing gets better."""
+        evaluations, best = self.state.history.evaluations, self.state.history.best
+        return self.progress >= 1.0 or (
+            best is not None and len(evaluations) - 1 - evaluations.index(best) >= self.config.patience
+        )
+
+    @property
+    def evaluation_due(self) -> bool:
+        return self.state.step % self._interval == 0 or self.progress >= 1.0
+
+    @property
+    def save_due(self) -> bool:
+        return self.evaluation_due or time.monotonic() - self._saved >= _SAVE_INTERVAL
+
+    def batches(self) -> Iterator[Batch]:
+        """The batches from here on, made in the background while the network computes."""
+        endless = _epochs(self._dataset.train, self.config, *divmod(self.state.step, self._epoch_steps))
+        types = (tf.int32, tf.int32, tf.int32, tf.float32)
+        # Not `from_generator`: it makes glibc hand back freed memory at once, and each step pays for it in page faults.
+        data = tf.data.Dataset.range(self._total_steps - self.state.step)
+        data = data.map(lambda _: tf.numpy_function(lambda: tuple(next(endless)), [], types))
+        return (Batch(*batch) for batch in data.prefetch(2).as_numpy_iterator())
+
+    def learn(self, batch: Batch) -> int:
+        """Make a step; returns its tokens."""
+        state, tokens = self.state, int(batch.weights.sum())
+        self._optimizer.learning_rate = learning_rate(self.config, state.step, self.progress)
+        loss = float(self._step(*batch))
+        state.step, state.tokens = state.step + 1, state.tokens + tokens
+        state.seconds = time.monotonic() - self._started
+        if math.isfinite(loss):
+            state.add(loss, tokens)
+            state.bad_steps = 0
+            return tokens
+        state.bad_steps += 1
+        if state.bad_steps >= _MOST_BAD_STEPS:
+            raise TrainingError(
+                f"The loss is no number since step {state.step - state.bad_steps + 1}: "
+                "train again with a lower --learning-rate."
+            )
+        self._on_note(f"The loss of step {state.step} is no number: the network learned nothing from it.")
+        return tokens
+
+    def evaluate(self) -> Evaluation:
+        """Measure the network on the validation side, and keep its weights if none were better."""
+        state = self.state
+        train_loss = state.loss_sum / max(state.loss_tokens, 1)
+        state.loss_sum, state.loss_tokens = 0.0, 0
+        measured = _evaluate(self._score, self._dataset.validation, self.config)
+        evaluation = Evaluation(state.step, state.tokens, train_loss, *measured)
+        state.history.evaluations.append(evaluation)
+        if state.history.best is None or evaluation.validation_loss < state.history.best.validation_loss:
+            state.history.best, self._best_weights = evaluation, self._network.get_weights()
+        return evaluation
+
+    def restore_best(self) -> None:
+        """Give the network its best weights; where it was too early for a best, what there is stays."""
+        if self._best_weights:
+            self._network.set_weights(self._best_weights)
+
+    def save(self) -> None:
+        """Write a checkpoint, if there is to be one."""
+        self._saved = time.monotonic()
+        if self._checkpoint is not None:
+            arrays = {name: np.asarray(variable) for name, variable in self._variables.items()}
+            best = {f"best.{number}": array for number, array in enumerate(self._best_weights)}
+            self._checkpoint.save(Snapshot(asdict(self.state), arrays | best))
+
+    def _take_up(self, checkpoint: Checkpoint) -> None:
+        snapshot, note = checkpoint.load()
+        if snapshot is not None:
+            self.state = _State.of(snapshot.progress)
+            for name, variable in self._variables.items():
+                variable.assign(snapshot.arrays[name])
+            best = [name for name in snapshot.arrays if name.startswith("best.")]
+            self._best_weights = [snapshot.arrays[f"best.{number}"] for number in range(len(best))]
+            note += f" Step {self.state.step:,} of {self._total_steps:,} is done."
+        if note:
+            self._on_note(note)
+
+    @property
+    def _variables(self) -> dict[str, Any]:
+        """Of the network, the states of its random generators too, and of the optimiser."""
+        owners = {"network": self._network.variables, "optimizer": self._optimizer.variables}
+        return {
+            f"{owner}.{number}": variable.value
+            for owner, variables in owners.items()
+            for number, variable in enumerate(variables)
+        }
+
+
+def _identity(network: Seq2Seq, dataset: Dataset, config: TrainingConfig) -> str:
+    """Of a run, by all that decides how it goes."""
+    sequences = [ids for split in (dataset.train, dataset.validation) for ids in (split.contexts, split.replies)]
+    arrays = [array for each in sequences for array in (each.offsets, each.ids)]
+    return fingerprint([asdict(config), asdict(network.config)], [*arrays, *network.get_weights()])
+
+
+def _epochs(split: Split, config: TrainingConfig, epoch: int, skipped: int) -> Iterator[Batch]:
+    """Batches of one epoch after the other; each is shuffled by its number, so that any can be begun anywhere."""
+    while True:
+        rng = np.random.default_rng([config.seed, epoch])
+        yield from batches(
+            split, batch_size=config.batch_size, rng=rng, skipped=skipped, context_dropout=config.context_dropout
+        )
+        epoch, skipped = epoch + 1, 0
+
+
+def _optimizer(network: Seq2Seq, config: TrainingConfig) -> keras.Optimizer:
+    optimizers, decay = keras.optimizers, config.weight_decay
+    make: dict[str, Callable[..., keras.Optimizer]] = {
+        "adam": partial(optimizers.Adam, weight_decay=decay or None),
+        "adamw": partial(optimizers.AdamW, weight_decay=decay),
+        "rmsprop": partial(optimizers.RMSprop, weight_decay=decay or None),
+        "sgd": partial(optimizers.SGD, momentum=0.9, weight_decay=decay or None),
+        "muon": partial(
+            optimizers.Muon, weight_decay=decay, adam_weight_decay=decay, exclude_layers=["softmax", "projection"]
+        ),
+    }
+    optimizer = make[config.optimizer](config.learning_rate)
+    optimizer.exclude_from_weight_decay([each for each in network.trainable_variables if len(each.shape) < 2])
     optimizer.build(network.trainable_variables)
     return optimizer
 
 
-class _WarmUpAndDecay(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    def __init__(self, highest: float, warm_up: int, total: int) -> None:
-        self.highest, self.warm_up, self.total = highest, warm_up, total
-
-    def __call__(self, step: Any) -> Any:
-        step = tf.cast(step, tf.float32)
-        rising = (step + 1) / max(self.warm_up, 1)
-        falling = 1 - 0.95 * (step - self.warm_up) / max(self.total - self.warm_up, 1)
-        return self.highest * tf.minimum(tf.minimum(rising, 1.0), tf.maximum(falling, 0.05))
-
-
-def _train_step(network: Seq2Seq, optimizer: keras.Optimizer, clip_norm: float, compiled: bool) -> Any:
+def _train_step(network: Seq2Seq, optimizer: keras.Optimizer, config: TrainingConfig, compiled: bool) -> Any:
+    """A function from a batch to its loss in nats a token, NaN where nothing was learned."""
     variables = network.trainable_variables
 
     @tf.function(jit_compile=compiled)  # type: ignore[untyped-decorator]
     def step(encoder_ids: Any, decoder_ids: Any, targets: Any, weights: Any) -> Any:
+        count = tf.maximum(tf.reduce_sum(weights), 1.0)
         with tf.GradientTape() as tape:
-            losses, _ = _losses(network(encoder_ids, decoder_ids, training=True), targets, weights)
-            loss = tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(weights), 1.0)
+            logits = network(encoder_ids, decoder_ids, training=True)
+            losses = cross_entropy(logits, targets)
+            smoothed = smooth(losses, logits, targets, config.label_smoothing)
+            loss = tf.reduce_sum(smoothed * weights) / count
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
-        gradients, _ = tf.clip_by_global_norm(gradients, clip_norm)
-        optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return loss
+        norm = tf.linalg.global_norm(gradients)
+        sound = tf.math.is_finite(norm) & tf.math.is_finite(loss)
+        scale = config.clip_norm / tf.maximum(norm, config.clip_norm)
+        # One bad batch must not spoil the weights: its gradient counts as zero.
+        gradients = [tf.where(sound, gradient * scale, 0.0) for gradient in gradients]
+        optimizer.apply(gradients, variables)
+        return tf.where(sound, tf.reduce_sum(losses * weights) / count, math.nan)
 
     return step
 
 
 def _score_step(network: Seq2Seq, compiled: bool) -> Any:
+    """A function from a batch to the sum of its losses in nats, and how often the likeliest token was right."""
+
     @tf.function(jit_compile=compiled)  # type: ignore[untyped-decorator]
     def score(encoder_ids: Any, decoder_ids: Any, targets: Any, weights: Any) -> Any:
-        losses, hits = _losses(network(encoder_ids, decoder_ids), targets, weights)
-        return tf.reduce_sum(losses), tf.reduce_sum(hits)
+        logits = network(encoder_ids, decoder_ids)
+        hits = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets), tf.float32)
+        return tf.reduce_sum(cross_entropy(logits, targets) * weights), tf.reduce_sum(hits * weights)
 
     return score
 
 
-def _losses(logits: Any, targets: Any, weights: Any) -> tuple[Any, Any]:
-    """Cross-entropy in nats and whether the likeliest token was right, `[batch, time]`; 0 on padding."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits) * weights
-    hits = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets), tf.float32) * weights
-    return losses, hits
+def cross_entropy(logits: Any, targets: Any) -> Any:
+    """In nats, `[batch, time]`, of logits `[batch, time, vocabulary]` and target ids `[batch, time]`."""
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
+
+
+def smooth(losses: Any, logits: Any, targets: Any, share: float) -> Any:
+    """The cross-entropy `losses` against targets of which a share is spread over all tokens (Szegedy et al., 2016).
+
+    It differs by that share of how far the target's logit lies above the mean one, which needs no one-hot targets.
+    """
+    if not share:
+        return losses
+    return losses + share * (tf.gather(logits, targets, batch_dims=2) - tf.reduce_mean(logits, -1))
 
 
 def _evaluate(score: Any, split: Split, config: TrainingConfig) -> tuple[float, float]:
@@ -189,25 +385,15 @@ def _evaluate(score: Any, split: Split, config: TrainingConfig) -> tuple[float, 
     return loss / count, hits / count
 
 
-class _Average:
-    """The mean loss a token since it was last taken, and of late."""
-
-    def __init__(self) -> None:
-        self.total = self.count = 0.0
-        self.recent = 0.0
-
-    def add(self, loss: float, tokens: int) -> None:
-        self.recent = loss if not self.recent else 0.98 * self.recent + 0.02 * loss
-        self.total, self.count = self.total + loss * tokens, self.count + tokens
-
-    def take(self) -> float:
-        mean = self.total / max(self.count, 1)
-        self.total = self.count = 0.0
-        return mean
-
-
-def _progress_bar(total_tokens: int) -> Any:
+def _progress_bar(run: _Run) -> Any:
     interval = 0.5 if sys.stderr.isatty() else 30.0
     return tqdm(
-        total=total_tokens, desc="Training", unit="tok", unit_scale=True, mininterval=interval, miniters=1, ncols=100
+        total=run.total_tokens,
+        initial=run.state.tokens,
+        desc="Training",
+        unit="tok",
+        unit_scale=True,
+        mininterval=interval,
+        miniters=1,
+        ncols=100,
     )

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -130,9 +132,29 @@ def test_batches_come_in_few_shapes_and_waste_little() -> None:
     split = split_of(pairs)
     made = list(batches(split, batch_size=32, rng=rng))
     shapes = {(batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made}
-    assert (len(made), len(shapes)) == count_batches(split, 32)
+    assert count_batches(split, 32) == Counter((batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made)
     assert len(shapes) <= 8
     assert sum(batch.weights.sum() for batch in made) / sum(batch.weights.size for batch in made) > 0.7
+
+
+def test_batches_can_be_begun_anywhere() -> None:
+    split = split_of([([row + 5] * (row % 7 + 1), [row + 5] * (row % 5 + 1)) for row in range(50)])
+    options: dict[str, Any] = {"batch_size": 4, "context_dropout": 0.3}
+    whole = list(batches(split, **options, rng=np.random.default_rng(2)))
+    rest = list(batches(split, **options, rng=np.random.default_rng(2), skipped=5))
+    assert len(rest) == len(whole) - 5
+    for mine, other in zip(rest, whole[5:], strict=True):
+        assert all(map(np.array_equal, mine, other))
+
+
+def test_context_dropout_leaves_the_empty_context_of_its_share_and_all_replies() -> None:
+    split = split_of([([7, 8, 9], [6, 7])] * 2000)
+    made = list(batches(split, batch_size=40, rng=np.random.default_rng(0), context_dropout=0.25))
+    contexts = np.concatenate([batch.encoder_ids for batch in made])
+    blind = (contexts[:, :3] == [END, PAD, PAD]).all(axis=1)
+    assert (contexts[~blind][:, :3] == [7, 8, 9]).all()
+    assert 0.22 < blind.mean() < 0.28
+    assert sum(batch.weights.sum() for batch in made) == 4000
 
 
 def test_equal_generators_shuffle_equally_and_others_do_not(dataset: Dataset) -> None:

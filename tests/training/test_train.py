@@ -1,6 +1,8 @@
 """The training loop, on networks that learn in seconds."""
 
+import itertools
 from dataclasses import replace
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -8,9 +10,9 @@ import pytest
 
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training import train as loop
-from training.dataset import Dataset
+from training.dataset import Dataset, batches
 from training.presets import PRESETS, Preset, TrainingConfig
-from training.train import Evaluation, History, TrainingError, train
+from training.train import Evaluation, History, TrainingError, learning_rate, train
 
 CONFIG = TrainingConfig(learning_rate=1e-2, epochs=2.0, batch_size=16)
 
@@ -108,14 +110,66 @@ def test_ctrl_c_before_the_first_evaluation_keeps_what_there_is(
 def test_a_loss_that_is_no_number_stops_with_advice(dataset: Dataset) -> None:
     made = network(dataset)
     made.embedding.embeddings.assign(made.embedding.embeddings * np.nan)
-    with pytest.raises(TrainingError, match=r"step 1: train again with a lower learning rate"):
+    with pytest.raises(TrainingError, match=r"since step 1: train again with a lower --learning-rate"):
         train(made, dataset, CONFIG)
 
 
-def test_the_learning_rate_rises_then_falls() -> None:
-    schedule = loop._WarmUpAndDecay(1.0, warm_up=10, total=110)
-    rates = [float(schedule(step)) for step in (0, 9, 10, 60, 110)]
-    assert rates == pytest.approx([0.1, 1.0, 1.0, 0.525, 0.05])
+def test_one_bad_batch_is_skipped_and_the_weights_stay_sound(dataset: Dataset) -> None:
+    step = loop._train_step(made := network(dataset), loop._optimizer(made, CONFIG), CONFIG, compiled=False)
+    before = made.get_weights()
+    batch = next(batches(dataset.train, batch_size=16))
+    assert np.isnan(float(step(*batch._replace(weights=np.full_like(batch.weights, np.inf)))))
+    assert all(map(np.array_equal, made.get_weights(), before))
+    assert float(step(*batch)) > 0
+    assert not any(map(np.array_equal, made.get_weights(), before))
+    assert all(np.isfinite(array).all() for array in made.get_weights())
+
+
+@pytest.mark.parametrize(
+    ("decay", "rates"),
+    [("none", [0.1, 1.0, 1.0, 1.0]), ("linear", [0.1, 0.905, 0.525, 0.05]), ("cosine", [0.1, 0.976752, 0.525, 0.05])],
+)
+def test_the_learning_rate_rises_then_falls(decay: Literal["none", "linear", "cosine"], rates: list[float]) -> None:
+    config = TrainingConfig(learning_rate=1.0, warm_up=10, decay=decay)
+    points = [(0, 0.0), (100, 0.1), (500, 0.5), (1000, 1.0)]
+    assert [learning_rate(config, *point) for point in points] == pytest.approx(rates)
+
+
+def test_the_warm_up_takes_no_more_than_a_tenth_of_a_short_run() -> None:
+    config = TrainingConfig(learning_rate=1.0, warm_up=1000, decay="none")
+    assert learning_rate(config, 5, 0.05) == pytest.approx(0.5)
+    assert learning_rate(config, 10, 0.1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd", "muon"])
+def test_every_optimizer_learns(dataset: Dataset, optimizer: Any) -> None:
+    rate = 0.3 if optimizer == "sgd" else 1e-2
+    made = network(dataset)
+    config = replace(CONFIG, optimizer=optimizer, learning_rate=rate, weight_decay=1e-3, epochs=1.0, clip_norm=5.0)
+    evaluations = train(made, dataset, config).evaluations
+    assert evaluations[-1].validation_loss < 0.8 * np.log(made.config.vocabulary_size)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+def test_smoothing_is_that_of_keras(share: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 3, [4, 5, 11]).astype(np.float32)
+    targets = rng.integers(0, 11, [4, 5]).astype(np.int32)
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=share, reduction="none")(
+        keras.ops.one_hot(targets, 11), logits
+    )
+    losses = loop.smooth(loop.cross_entropy(logits, targets), logits, targets, share)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_a_time_limit_ends_a_run_with_a_last_evaluation_and_a_low_rate(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
+    history = train(network(dataset), dataset, replace(CONFIG, epochs=1000.0, time_limit=30.0))
+    assert 5 < history.evaluations[-1].step < 30
+    assert history.best == history.evaluations[-1]
 
 
 def test_every_token_counts_the_same_in_a_step_however_much_padding(dataset: Dataset) -> None:
