@@ -11,6 +11,7 @@ import re
 import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ PALETTE = {
 """Each colour's name, and what it is by day and by night. No two are equal by day."""
 
 _WIDTH = 4.4  # inches: half a desktop's page, all of a phone's, and legible on both
+_STYLE_SHEET = Path(__file__).with_name("page.css")
 _STYLE_ATTRIBUTE = re.compile(r'style="[^"]*"')
 _DRAWN = re.compile("#[0-9a-f]{6}")
 _NAMES = {day: name for name, (day, _) in PALETTE.items()}
@@ -149,7 +151,10 @@ def svg(figure: "Figure", label: str) -> str:
 def page(title: str, head: str, cards: Iterable[str], footer: str) -> str:
     """A whole page: what stands under its title, and its sections."""
     day, night = ("".join(f"--{name}:{colours[index]};" for name, colours in PALETTE.items()) for index in range(2))
-    return _PAGE.format(title=text(title), day=day, night=night, head=head, cards="".join(cards), footer=text(footer))
+    style = _STYLE_SHEET.read_text(encoding="utf-8")
+    return _PAGE.format(
+        title=text(title), day=day, night=night, style=style, head=head, cards="".join(cards), footer=text(footer)
+    )
 
 
 def _variable(colour: re.Match[str]) -> str:
@@ -163,56 +168,7 @@ _PAGE = """<!doctype html>
 <style>
 :root {{ color-scheme: light dark; {day} }}
 @media screen and (prefers-color-scheme: dark) {{ :root {{ {night} }} }}
-* {{ box-sizing: border-box; }}
-body {{ margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }}
-main {{ max-width: 1040px; margin: 0 auto; padding: 2.5rem 1.25rem; }}
-h1 {{ font-size: 2rem; line-height: 1.2; margin: 0 0 1.25rem; }}
-h2 {{ font-size: 1.2rem; line-height: 1.3; margin: 0; }}
-p {{ margin: .4rem 0 1rem; color: var(--muted); max-width: 46rem; }}
-a {{ color: var(--teal); }}
-svg {{ display: block; width: 100%; height: auto; }}
-ul {{ margin: 0; padding-left: 1.2rem; }}
-th {{ font-weight: inherit; text-align: left; }}
-.cards {{ display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1.1rem; margin: 1.1rem 0; }}
-.card, .tiles > div {{ background: var(--card); border-radius: 14px; }}
-.card {{ grid-column: 1 / -1; padding: 1.4rem 1.6rem; }}
-.half {{ grid-column: auto; }}
-.tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); gap: .8rem; }}
-.tiles div {{ padding: 1rem 1.2rem; color: var(--muted); line-height: 1.35; }}
-.tiles b {{ display: block; font-size: 1.6rem; color: var(--accent); font-variant-numeric: tabular-nums; }}
-.legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; margin: .5rem 0; font-size: .85rem; }}
-.legend span {{ overflow-wrap: anywhere; }}
-.legend i {{ display: inline-block; width: .7rem; height: .7rem; border-radius: 3px; margin-right: .4rem; }}
-.bars {{ width: 100%; border-collapse: collapse; font-size: .9rem; }}
-.bars th {{ width: 36%; padding: .1rem .8rem .1rem 0; text-align: right; line-height: 1.25; }}
-.bars i {{ display: block; height: .95rem; border-radius: 3px; }}
-.bars td:last-child {{ width: 5.5rem; padding-left: .6rem; color: var(--muted); font-variant-numeric: tabular-nums; }}
-.wide {{ overflow-x: auto; }}
-.squares {{ border-spacing: 2px; font-size: .8rem; color: var(--muted); line-height: 1.1; }}
-.squares th {{ white-space: pre; }}
-.squares td {{ padding: 0; }}
-.squares i {{ display: block; height: 1.15rem; border-radius: 3px; background: var(--accent); }}
-.week {{ width: 100%; table-layout: fixed; border-spacing: 1px; }}
-.week td:first-child, .week tr > th:first-child {{ width: 2.3rem; }}
-.week i {{ height: 1.5rem; }}
-.week span {{ display: block; width: 0; }}
-footer {{ color: var(--muted); font-size: .85rem; }}
-@media (max-width: 760px) {{
-  main {{ padding: 1.5rem .8rem; }}
-  h1 {{ font-size: 1.6rem; }}
-  .cards {{ grid-template-columns: minmax(0, 1fr); gap: .8rem; margin: .8rem 0; }}
-  .card {{ padding: 1.1rem 1rem; }}
-  .tiles {{ grid-template-columns: repeat(auto-fit, minmax(106px, 1fr)); gap: .6rem; }}
-  .tiles div {{ padding: .7rem .8rem; font-size: .9rem; }}
-  .tiles b {{ font-size: 1.25rem; }}
-}}
-@media print {{
-  * {{ print-color-adjust: exact; -webkit-print-color-adjust: exact; }}
-  body {{ background: none; font-size: 11pt; }}
-  main {{ max-width: none; padding: 0; }}
-  .card, .tiles > div {{ border: 1px solid var(--line); break-inside: avoid; }}
-}}
-</style></head><body><main>
+{style}</style></head><body><main>
 <h1>{title}</h1>
 {head}
 <div class="cards">{cards}</div>

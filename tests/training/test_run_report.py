@@ -1,0 +1,180 @@
+"""The page of a training run."""
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.dialogue import Marker
+from training.attention import Attention
+from training.run_report import Estimate, Row, RunReport, Sample, write_run_report
+from training.train import Evaluation, History
+
+
+def evaluation(step: int, loss: float) -> Evaluation:
+    return Evaluation(step, 100 * step, loss + 0.1, loss, 0.25, learning_rate=1e-3, epoch=step / 10, seconds=0.5 * step)
+
+
+FIRST, BEST, LAST = evaluation(1000, 5.25), evaluation(2000, 4.125), evaluation(3000, 4.5)
+REPORT = RunReport(
+    name="20261125-203000",
+    preset="base",
+    parameters=4_410_000,
+    origin="the shipped model",
+    finished=datetime(2026, 11, 25, 20, 30, tzinfo=UTC),
+    ending="nothing got better any more",
+    rejection=None,
+    history=History([FIRST, BEST, LAST], BEST),
+    rows=[
+        Row("this model", {"bits_per_byte": Estimate(1.957, 1.93, 1.981), "f1": Estimate(0.12, 0.11, 0.13)}),
+        Row("5-gram model", {"bits_per_byte": Estimate(2.31, 2.28, 2.34)}),
+    ],
+    samples=[
+        Sample(
+            [(Marker.OTHER, "who is in"), (Marker.ME, "not me"), (Marker.YOU, "why\nnot")], "it rains", "I do not know"
+        )
+    ],
+    attentions=[Attention(["[you]", " why"], [" I", "[end]"], np.array([[0.25, 0.75], [1, 0]], np.float32))],
+    facts={
+        "held_out": True,
+        "train_examples": 125_787,
+        "validation_examples": 5_457,
+        "counts": {"left_out": {"near copy": 317}, "skipped": {"no context": 9_446}, "redacted": {}},
+    },
+    data_page="../data/report.html",
+)
+
+
+def page(folder: Path, **changes: Any) -> str:
+    path = folder / "run.html"
+    write_run_report(path, replace(REPORT, **changes))
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return page(tmp_path_factory.mktemp("page"))
+
+
+def headings(text: str) -> list[str]:
+    return re.findall("<h2>(.*?)</h2>", text)
+
+
+def test_it_has_every_section_in_order(whole: str) -> None:
+    assert headings(whole) == [
+        "How it learned",
+        "How good it is",
+        "What it says",
+        "Where it looks",
+        "What it learned from",
+    ]
+
+
+def test_its_head_says_what_was_trained_and_how_it_ended(whole: str) -> None:
+    head = whole[whole.index("<h1>") : whole.index('<div class="cards">')]
+    for shown in (
+        "20261125-203000",
+        ">live<",
+        "A base network of 4.4 million parameters, which started from the shipped model",
+        "25 November 2026 at 20:30 UTC: nothing got better any more",
+        "<b>1.957</b>",
+        "<b>125,787</b>",
+        "<b>300,000</b>tokens seen",
+        "<b>200</b>tokens a second",
+        "<b>25 min</b>",
+    ):
+        assert shown in head
+
+
+def test_a_model_that_is_not_live_says_why(tmp_path: Path) -> None:
+    text = page(tmp_path, rejection="The live model is better & stays.")
+    assert ">not live<" in text
+    assert "The live model is better &amp; stays." in text
+
+
+def test_the_curves_mark_the_best(whole: str) -> None:
+    drawn = re.findall("<svg.*?</svg>", whole, re.DOTALL)
+    assert len(drawn) == 2
+    assert "4.125" in drawn[0]
+    assert "step" in drawn[0]
+    assert "minutes" in drawn[1]
+    assert "best was after step 2,000" in whole
+
+
+def test_a_figure_stands_beside_those_of_others_with_its_interval(whole: str) -> None:
+    (bits,) = re.findall('<div class="figure"><h3>Bits per byte.*?</table>', whole)
+    assert "lower is better" in bits
+    assert re.findall("<th>(.*?)</th>", bits) == ["this model", "5-gram model"]
+    assert re.sub("<.*?>", "", bits).count("1.957 1.930 to 1.981") == 1
+    places = [float(place) for place in re.findall('<b style="left:(.*?)%', bits)]
+    assert places[0] == pytest.approx(100 * (1.957 - 1.93) / (2.34 - 1.93), abs=0.1)
+    assert "<h3>F1" in whole
+    assert "<h3>Recall" not in whole  # nobody has it
+
+
+def test_samples_are_who_said_what(whole: str) -> None:
+    (chat,) = re.findall('<div class="chat">.*?</div></div>', whole)
+    said = re.findall('<div class="([a-z ]+)"><small>[a-z]+</small>(.*?)</div>', chat)
+    assert said == [
+        ("other", "who is in"),
+        ("me", "not me"),
+        ("you", "why<br>not"),
+        ("me human", "it rains"),
+        ("me model", "I do not know"),
+    ]
+
+
+def test_attention_is_a_square_for_each_pair_of_tokens(whole: str) -> None:
+    (table,) = re.findall('<table class="squares attention">.*?</table>', whole)
+    opacities = [float(each) for each in re.findall('opacity:(.*?)"', table)]
+    assert opacities == [0.5, 0.87, 1.0, 0.0]  # roots of shares
+    assert "I looks at why: 75%" in table
+
+
+def test_the_data_are_told_with_a_link(whole: str, tmp_path: Path) -> None:
+    for shown in ("near copy", "317", "5,457 of other conversations", 'href="../data/report.html"'):
+        assert shown in whole
+    assert "<a " not in page(tmp_path, data_page=None)
+
+
+def test_what_is_not_there_is_left_out(tmp_path: Path) -> None:
+    text = page(tmp_path, history=History(interrupted=True), rows=[], samples=[], attentions=[])
+    assert headings(text) == ["What it learned from"]
+    assert "tokens a second" not in text
+
+
+def test_one_evaluation_is_enough(tmp_path: Path) -> None:
+    assert "How it learned" in page(tmp_path, history=History([FIRST], FIRST))
+
+
+def test_what_people_wrote_is_text_not_html(tmp_path: Path) -> None:
+    evil = '<script>x</script><img src="http://a/b">" onmouseover="x'
+    rows = [Row(evil, {"f1": Estimate(0.1, 0.1, 0.1)})]
+    attention = Attention([evil], [evil], np.ones((1, 1), np.float32))
+    samples = [Sample([(Marker.YOU, evil)], evil, evil)]
+    facts = REPORT.facts | {"counts": {"left_out": {evil: 3}}}
+    text = page(
+        tmp_path,
+        rows=rows,
+        samples=samples,
+        attentions=[attention],
+        facts=facts,
+        **dict.fromkeys(("name", "preset", "origin", "ending", "rejection", "data_page"), evil),
+    )
+    assert text.count("&lt;script&gt;") >= 15
+    assert "<script" not in text
+    assert "<img" not in text
+    assert '" onmouseover' not in text
+
+
+def test_the_page_needs_no_network_and_no_script(whole: str) -> None:
+    assert not re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?(?:https?:)?//""", whole)
+    assert "<script" not in whole
+
+
+def test_equal_runs_give_equal_pages(whole: str, tmp_path: Path) -> None:
+    assert page(tmp_path) == whole
