@@ -4,6 +4,7 @@ import functools
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import sentencepiece
 
@@ -16,6 +17,11 @@ CONTROL_SYMBOLS = (*(str(marker) for marker in Marker), LINE)
 """Tokens after `END`, in the order of their ids. As control symbols they cannot be spelled by anybody's text."""
 LINE_ID = END + len(CONTROL_SYMBOLS)
 
+Tokens = Literal["bpe", "unigram", "word", "char"]
+"""What tokens are: byte-pair encodings (Sennrich et al., 2016), pieces of a unigram language model (Kudo, 2018), words
+between spaces, or characters."""
+
+_SPACE = "\u2581"  # SentencePiece's sign for a space, which clean text never holds
 _REMEMBERED_LINES = 1 << 13
 
 
@@ -45,11 +51,19 @@ class Tokenizer:
         self._encode_line = functools.lru_cache(_REMEMBERED_LINES)(self._pieces.encode)
 
     @classmethod
-    def train(cls, texts: Iterable[str], *, vocabulary_size: int = 8192, max_bytes: int = 64 << 20) -> "Tokenizer":
-        """Learn a BPE vocabulary with byte fallback, so that any text can be written.
+    def train(
+        cls,
+        texts: Iterable[str],
+        *,
+        tokens: Tokens = "bpe",
+        vocabulary_size: int = 8192,
+        max_bytes: int = 64 << 20,
+    ) -> "Tokenizer":
+        """Learn a vocabulary; what it lacks is spelled in bytes, so that any text can be written.
 
         Args:
             texts: clean texts.
+            tokens: of what kind.
             vocabulary_size: an upper bound; small corpora get fewer tokens.
             max_bytes: texts after this many bytes are not looked at.
 
@@ -60,7 +74,7 @@ class Tokenizer:
         if not lines:
             raise TokenizerError("there is no text to learn a vocabulary from")
         try:
-            return cls(_train_pieces(lines, vocabulary_size))
+            return cls(_train_pieces(lines, tokens, vocabulary_size))
         except RuntimeError as error:  # what SentencePiece raises for everything
             raise TokenizerError(f"the vocabulary could not be learned: {error}") from error
 
@@ -126,7 +140,9 @@ class Tokenizer:
                 lines.append([])
             else:
                 lines[-1].append(int(token))
-        return "\n".join(filter(None, (self._pieces.decode(line) for line in lines)))
+        # A space is in the bytes of a word that is spelled, even of the first.
+        texts = (self._pieces.decode(line).replace(_SPACE, " ").removeprefix(" ") for line in lines)
+        return "\n".join(filter(None, texts))
 
 
 def _bounded(texts: Iterable[str], max_bytes: int) -> Iterator[str]:
@@ -139,12 +155,12 @@ def _bounded(texts: Iterable[str], max_bytes: int) -> Iterator[str]:
                 yield line
 
 
-def _train_pieces(lines: list[str], vocabulary_size: int) -> bytes:
+def _train_pieces(lines: list[str], tokens: Tokens, vocabulary_size: int) -> bytes:
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(lines),
         model_writer=model,
-        model_type="bpe",
+        model_type=tokens,
         vocab_size=vocabulary_size,
         hard_vocab_limit=False,  # a small corpus gets as many tokens as it can fill
         pad_id=PAD,

@@ -2,6 +2,7 @@
 
 import io
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import sentencepiece
@@ -9,13 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.dialogue import Marker
-from model.tokenizer import CONTROL_SYMBOLS, END, LINE_ID, PAD, START, UNKNOWN, Tokenizer, TokenizerError
+from model.tokenizer import CONTROL_SYMBOLS, END, LINE_ID, PAD, START, UNKNOWN, Tokenizer, TokenizerError, Tokens
 from tests.model.chat_text import clean_texts
 from tests.model.conftest import LINES
 
 ME, YOU, OTHER, LINE = range(4, 8)
 BYTE_0 = 8
 """The id of the byte 0; the other bytes follow."""
+
+KINDS: tuple[Tokens, ...] = get_args(Tokens)
 
 contexts = st.lists(st.tuples(st.sampled_from(Marker), clean_texts), max_size=5)
 
@@ -49,6 +52,52 @@ def test_nobody_can_spell_a_special_token(spelled: str) -> None:
         assert min([token for token in ids if token != LINE_ID]) > LINE_ID
         assert ids.count(LINE_ID) == text.count("\n")
         assert tokenizer.decode(ids) == text
+
+
+@pytest.fixture(scope="module")
+def of_each_kind() -> dict[Tokens, Tokenizer]:
+    return {tokens: Tokenizer.train(LINES, tokens=tokens, vocabulary_size=300) for tokens in KINDS}
+
+
+@settings(deadline=None, max_examples=200)
+@given(tokens=st.sampled_from(KINDS), text=clean_texts | st.lists(st.sampled_from(LINES)).map("\n".join))
+def test_tokens_of_each_kind_give_any_text_back(
+    of_each_kind: dict[Tokens, Tokenizer], tokens: Tokens, text: str
+) -> None:
+    ids = of_each_kind[tokens].encode(text)
+
+    assert of_each_kind[tokens].decode(ids) == text
+    assert [token for token in ids if token <= LINE_ID] == [LINE_ID] * text.count("\n")
+
+
+def test_words_and_characters_are_tokens(of_each_kind: dict[Tokens, Tokenizer]) -> None:
+    text = "hello there you"
+    words, characters = of_each_kind["word"], of_each_kind["char"]
+
+    assert [words.decode([token]) for token in words.encode(text)] == text.split()
+    assert len(characters.encode(text)) == len(text) + 1  # SentencePiece begins each line with a space
+
+
+def test_a_unigram_vocabulary_is_another_one_than_that_of_byte_pairs(of_each_kind: dict[Tokens, Tokenizer]) -> None:
+    pairs, unigram = (
+        {tokenizer.decode([token]) for token in range(BYTE_0 + 256, tokenizer.vocabulary_size)}
+        for tokenizer in (of_each_kind["bpe"], of_each_kind["unigram"])
+    )
+    assert pairs - unigram
+    assert unigram - pairs
+
+
+def test_a_word_that_the_vocabulary_lacks_is_spelled_in_bytes_wherever_it_stands() -> None:
+    tokenizer = Tokenizer.train(["hello there"], tokens="word")
+    for text in ("zebra", "zebra hello", "hello zebra there", "hello\nzebra zebra"):
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert UNKNOWN not in tokenizer.encode(text)
+
+
+@pytest.mark.parametrize("tokens", KINDS)
+def test_a_vocabulary_of_each_kind_is_at_most_as_large_as_asked(tokens: Tokens) -> None:
+    lines = [f"word{number}" for number in range(200)]
+    assert Tokenizer.train(lines, tokens=tokens, vocabulary_size=290).vocabulary_size <= 290
 
 
 @pytest.fixture(scope="module")
