@@ -204,6 +204,10 @@ def _tiles(report: RunReport) -> list[tuple[str, str]]:
     return shown
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
 def _short(count: int) -> str:
     return f"{count:,}" if count < 1_000_000 else f"{count / 1e6:,.1f} M"
 
@@ -243,6 +247,8 @@ def _by_step(history: "History") -> str:
 
 
 def _by_time(history: "History") -> str:
+    from matplotlib.ticker import PercentFormatter
+
     evaluations = history.evaluations
     figure = canvas(3.3)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
@@ -252,7 +258,7 @@ def _by_time(history: "History") -> str:
     if history.best is not None:
         accuracy = history.best.validation_accuracy
         _mark(upper, history.best.seconds / unit, accuracy, f"{accuracy:.1%}")
-    upper.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    upper.yaxis.set_major_formatter(PercentFormatter(1.0))
     upper.set_title(loc="left", label="tokens guessed right")
     starts = [(0.0, 0), *((each.seconds, each.tokens) for each in evaluations[:-1])]
     speeds = [
@@ -271,7 +277,8 @@ def _line(axes: "Axes", places: Sequence[float], values: Sequence[float], colour
     dot = "o" if len(values) <= _MOST_DOTS else ""
     axes.plot(places, values, color=PALETTE[colour][0], linewidth=1.8, marker=dot, markersize=3.5, clip_on=False)
     axes.grid(True, axis="y")
-    axes.margins(y=0.15)
+    axes.margins(x=0.03, y=0.15)
+    axes.set_xlim(left=0)
     axes.spines["left"].set_visible(False)
     axes.tick_params(left=False)
 
@@ -286,7 +293,7 @@ def _curves_in_words(history: "History") -> str:
     if history.best is None:
         return ""
     return (
-        f"Measured {len(history.evaluations)} times. The best was after step {history.best.step:,}: there the network "
+        f"Measured {_times(len(history.evaluations))}. The best was after step {history.best.step:,}: there the network "
         f"guessed {history.best.validation_accuracy:.1%} of the tokens of held-out replies right; it is the one kept."
     )
 
