@@ -4,7 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from model import ChinwagError
-from model.seq2seq import Seq2Seq
+from model.seq2seq import Seq2Seq, Seq2SeqConfig
 from training.checkpoint import Checkpoint, Snapshot, fingerprint
 from training.dataset import Batch, Dataset, Split, batches, count_batches
 from training.presets import TrainingConfig
@@ -39,13 +39,24 @@ class TrainingError(ChinwagError):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The network's state of learning at a step. Loss is in nats a token, accuracy a share of tokens."""
+    """The network's state of learning at a step.
+
+    Attributes:
+        step, tokens, epoch, seconds: how far the run was.
+        train_loss: since the last evaluation, in nats a token.
+        validation_loss: in nats a token.
+        validation_accuracy: how often the likeliest token was right, a share of tokens.
+        learning_rate: of the step.
+    """
 
     step: int
     tokens: int
     train_loss: float
     validation_loss: float
     validation_accuracy: float
+    learning_rate: float = 0.0
+    epoch: float = 0.0
+    seconds: float = field(default=0.0, compare=False)
 
 
 @dataclass
@@ -171,6 +182,7 @@ class _Run:
         shapes = count_batches(dataset.train, self.config.batch_size)
         self._epoch_steps = sum(shapes.values())
         self._total_steps = math.ceil(self._epoch_steps * config.epochs)
+        self._tokens = int(dataset.train.replies.lengths.sum() * config.epochs)
         self._interval = max(_SMALLEST_EVALUATION_INTERVAL, self._epoch_steps // _EVALUATIONS_PER_EPOCH)
         self._optimizer = _optimizer(network, config)
         self._best_weights: list[Any] = []
@@ -193,8 +205,7 @@ class _Run:
     @property
     def total_tokens(self) -> int:
         """How many tokens the run will have seen at its end, as far as it can be told."""
-        tokens = int(self._dataset.train.replies.lengths.sum() * self.config.epochs)
-        return min(tokens, int(self.state.tokens / self.progress)) if self.progress else tokens
+        return min(self._tokens, int(self.state.tokens / self.progress)) if self.progress else self._tokens
 
     @property
     def ended(self) -> bool:
@@ -206,7 +217,10 @@ class _Run:
 
     @property
     def evaluation_due(self) -> bool:
-        return self.state.step % self._interval == 0 or self.progress >= 1.0
+        evaluations, limit = self.state.history.evaluations, self.config.time_limit
+        since = self.state.seconds - (evaluations[-1].seconds if evaluations else 0.0)
+        late = limit is not None and since >= limit / _EVALUATIONS_PER_TIME_LIMIT
+        return late or self.state.step % self._interval == 0 or self.progress >= 1.0
 
     @property
     def save_due(self) -> bool:
@@ -247,7 +261,15 @@ class _Run:
         train_loss = state.loss_sum / max(state.loss_tokens, 1)
         state.loss_sum, state.loss_tokens = 0.0, 0
         measured = _evaluate(self._score, self._dataset.validation, self.config)
-        evaluation = Evaluation(state.step, state.tokens, train_loss, *measured)
+        evaluation = Evaluation(
+            state.step,
+            state.tokens,
+            train_loss,
+            *measured,
+            learning_rate=float(self._optimizer.learning_rate),
+            epoch=state.step / self._epoch_steps,
+            seconds=state.seconds,
+        )
         state.history.evaluations.append(evaluation)
         if state.history.best is None or evaluation.validation_loss < state.history.best.validation_loss:
             state.history.best, self._best_weights = evaluation, self._network.get_weights()
@@ -293,7 +315,12 @@ def _identity(network: Seq2Seq, dataset: Dataset, config: TrainingConfig) -> str
     """Of a run, by all that decides how it goes."""
     sequences = [ids for split in (dataset.train, dataset.validation) for ids in (split.contexts, split.replies)]
     arrays = [array for each in sequences for array in (each.offsets, each.ids)]
-    return fingerprint([asdict(config), asdict(network.config)], [*arrays, *network.get_weights()])
+    return fingerprint([_settings(config), _settings(network.config)], [*arrays, *network.get_weights()])
+
+
+def _settings(config: TrainingConfig | Seq2SeqConfig) -> dict[str, Any]:
+    """What differs from the defaults, so that a field that is added later changes no identity."""
+    return {each.name: value for each in fields(config) if (value := getattr(config, each.name)) != each.default}
 
 
 def _epochs(split: Split, config: TrainingConfig, epoch: int, skipped: int) -> Iterator[Batch]:

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -81,15 +82,24 @@ def test_a_finished_run_has_nothing_left_to_do(dataset_directory: Path, tmp_path
     assert all(map(np.array_equal, same.get_weights(), network.get_weights()))
 
 
-@pytest.mark.parametrize("change", [{"seed": 4}, {"learning_rate": 2e-2}, {"epochs": 0.4}])
-def test_another_run_does_not_take_it_up_and_says_so(
-    dataset_directory: Path, tmp_path: Path, change: dict[str, float]
-) -> None:
+def test_another_run_does_not_take_it_up_and_says_so(dataset_directory: Path, tmp_path: Path) -> None:
     config = replace(CONFIG, epochs=0.3)
-    run(dataset_directory, tmp_path, config)
-    history, _, notes = run(dataset_directory, tmp_path, replace(config, **change))  # type: ignore[arg-type]
+    Checkpoint(tmp_path, "another").save(Snapshot({}, {}))
+    history, _, notes = run(dataset_directory, tmp_path, config)
     assert "of another run" in notes[0]
     assert history.evaluations[0].step == 4
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"learning_rate": 2e-2}, {"epochs": 0.4}])
+def test_whatever_decides_how_a_run_goes_is_part_of_what_it_is(dataset: Dataset, change: dict[str, Any]) -> None:
+    shape = Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, embedding_dim=4, encoder_units=3)
+    keras.utils.set_random_seed(0)
+    network, other_weights = build(shape), build(shape)
+    identity = loop._identity(network, dataset, CONFIG)
+    assert loop._identity(network, dataset, replace(CONFIG)) == identity
+    assert loop._identity(network, dataset, replace(CONFIG, **change)) != identity
+    assert loop._identity(network, replace(dataset, train=dataset.validation), CONFIG) != identity
+    assert loop._identity(other_weights, dataset, CONFIG) != identity
 
 
 class TestCheckpoint:
