@@ -97,6 +97,17 @@ def chat(
     _chat(_config(models), seed=seed, verbose=verbose)
 
 
+@app.command()
+def apply(models: Models = None) -> None:
+    """Write the likeliest target of each line of piped text: for a model that was trained on pairs."""
+    from bot import console
+    from model.bundle import live_bundle
+    from model.chatbot import ChatBot
+
+    with _plain_failures():
+        console.apply(ChatBot.load(live_bundle(_config(models).models)))
+
+
 Accounts = Annotated[
     list[str],
     typer.Argument(metavar="ACCOUNT...", help="Discord user ids; where logs have no ids, names.", show_default=False),

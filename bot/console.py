@@ -4,12 +4,16 @@ import contextlib
 import io
 import sys
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
 from bot.live_model import ReplyModel
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
+from model.sampling import SamplingConfig
+
+if TYPE_CHECKING:
+    from model.chatbot import ChatBot
 
 _GREETING = (
     "Say something. Ctrl-D ends the chat." if sys.platform != "win32" else "Say something. Ctrl-C ends the chat."
@@ -44,6 +48,15 @@ def chat(model: ReplyModel, *, seed: int | None = None) -> None:
         _talk(conversation)
     else:
         answer_lines(conversation, sys.stdin, sys.stdout)
+
+
+def apply(chatbot: "ChatBot") -> None:
+    """Write the likeliest reply to each line of the input, which knows nothing of the others."""
+    _speak_utf8(sys.stdin, sys.stdout)
+    rng, likeliest = np.random.default_rng(0), SamplingConfig(temperature=0)
+    for line in sys.stdin:
+        reply = chatbot.reply([Turn(_YOU, clean_text(line))], rng, likeliest)
+        print(" ".join(reply.split()), flush=True)
 
 
 def answer_lines(conversation: Conversation, lines: Iterable[str], out: TextIO) -> None:

@@ -73,11 +73,14 @@ class LanguageError(ChinwagError):
     """A language that cannot be told from others."""
 
 
-def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence[str] = ()) -> str | None:
+def reason(
+    text: str, *, by_looks: bool = True, blocklist: Blocklist | None = None, languages: Sequence[str] = ()
+) -> str | None:
     """Say why a message is not to be learned, or None if it is.
 
     Args:
         text: one message, raw or clean.
+        by_looks: whether commands, code, walls of symbols and noise are left out.
         blocklist: words and phrases that are not learned.
         languages: the codes (ISO 639-1) of the languages that are learned; without any, all are.
 
@@ -87,6 +90,17 @@ def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence
     Raises:
         LanguageError: a language code that the identifier does not know.
     """
+    if by_looks and (looks := _looks(text)):
+        return looks
+    if blocklist is not None and blocklist.finds(text):
+        return "blocked"
+    if languages and not _is_in(text, languages):
+        return "language"
+    return None
+
+
+def _looks(text: str) -> str | None:
+    """What a message looks like that nobody said to anybody, or None."""
     words = text.split()
     longest = max(map(len, words), default=0)
     if _COMMAND.match(text):
@@ -97,10 +111,6 @@ def reason(text: str, *, blocklist: Blocklist | None = None, languages: Sequence
         return "symbols"
     if _is_noise(text, words, longest):
         return "noise"
-    if blocklist is not None and blocklist.finds(text):
-        return "blocked"
-    if languages and not _is_in(text, languages):
-        return "language"
     return None
 
 

@@ -19,7 +19,7 @@ import msgspec
 
 from model.blocklist import Blocklist
 from model.bundle import TOKENIZER
-from model.tokenizer import Tokenizer
+from model.tokenizer import Tokenizer, Tokens
 from training.archive import FILE_NAME as ARCHIVE
 from training.archive import Archive, Place
 from training.conversations import Conversations, LinkedMessage, LinkedTurn, link_messages
@@ -58,6 +58,10 @@ _EXAMPLE = msgspec.json.Decoder(Example)
 _PACK = msgspec.msgpack.Encoder()
 _UNPACK = msgspec.msgpack.Decoder(list[LinkedMessage])
 _BUILDING = ".building"
+_PAIRS_AS_CHAT = (
+    "Pairs were read as chat is, which leaves out near copies, what looks like noise, and personal details: "
+    "--verbatim takes them as they are."
+)
 _REMEMBERED_TURNS = 1 << 10  # each is looked at again in the contexts of what follows it
 
 
@@ -89,6 +93,7 @@ def prepare(
     *,
     config: DatasetConfig | None = None,
     tokenizer: Tokenizer | None = None,
+    tokens: Tokens = "bpe",
     vocabulary_size: int = VOCABULARY_SIZE,
     filters: Filters | None = None,
     unwanted: Blocklist | None = None,
@@ -104,7 +109,8 @@ def prepare(
         out: becomes the dataset directory; a prepared one there is replaced, anything else is left alone.
         config: lengths and shares.
         tokenizer: the one of the model that will be trained on; without it a new one is learned.
-        vocabulary_size: of a new tokenizer, at most.
+        tokens: what kind of tokens a new tokenizer has.
+        vocabulary_size: how many, at most.
         filters: what not to learn.
         unwanted: words that no example may hold, in its reply or its context. Unlike messages that the filters leave
             out, those with such a word stay where they are, so that conversations begin and end as they do without.
@@ -117,8 +123,10 @@ def prepare(
         ExportError: an export cannot be read.
         DatasetError: there is nothing to learn from, or `out` is taken.
     """
-    config, notes = config or DatasetConfig(), ReadNotes()
+    config, filters, notes = config or DatasetConfig(), filters or Filters(), ReadNotes()
     found = find_exports(exports, notes, columns=columns)
+    if not filters.verbatim and any(export.format == "pairs" for export in found):
+        notes.warnings.append(_PAIRS_AS_CHAT)
     small = sum(export.size for export in found) < _WORKERS_FROM_BYTES
     count = (0 if small else os.cpu_count() or 1) if workers is None else workers
     with _claimed(out):
@@ -128,7 +136,7 @@ def prepare(
                     archive,
                     found,
                     pool,
-                    filters=filters or Filters(),
+                    filters=filters,
                     excluded=excluded,
                     on_progress=lambda done, total: on_progress("Reading", done, total, "B"),
                 )
@@ -141,7 +149,9 @@ def prepare(
                     archive.delete()
                     raise DatasetError(_nothing_to_learn(tally))
             names = _take_notes(notes, summaries)
-            _encode(spool, pool, config, tokenizer, vocabulary_size, _facts(tally, notes, spool), on_progress)
+            if tokenizer is None:
+                tokenizer = Tokenizer.train(spool.texts(), tokens=tokens, vocabulary_size=vocabulary_size)
+            _encode(spool, pool, config, tokenizer, _facts(tally, notes, spool), on_progress)
         write_report(spool.folder / REPORT, tally, statistics, names, notes.warnings)
         _put_in_place(spool.folder, out)
     return Preparation(Dataset.open(out), tally, notes)
@@ -296,11 +306,13 @@ class _Spool:
             for begin, end in itertools.pairwise(begins):
                 yield side if self.is_divisible else SPLITS[0], path, begin, end
 
-    def replies(self) -> Iterator[str]:
-        """The replies that will be trained on."""
+    def texts(self) -> Iterator[str]:
+        """What will be trained on: replies, and what no reply is since it came first, as do the sources of pairs."""
         for side, path, begin, end in self.pieces():
             if side == SPLITS[0]:
-                yield from (example.reply.text for example in _read_spool(path, begin, end))
+                for example in _read_spool(path, begin, end):
+                    yield from (turn.text for turn in example.context if len(example.context) == 1)
+                    yield example.reply.text
 
 
 def _read_spool(path: Path, begin: int, end: int) -> list[Example]:
@@ -333,13 +345,11 @@ def _encode(
     spool: _Spool,
     pool: Workers,
     config: DatasetConfig,
-    tokenizer: Tokenizer | None,
-    vocabulary_size: int,
+    tokenizer: Tokenizer,
     facts: dict[str, object],
     on_progress: Progress,
 ) -> None:
     """Turn the spool into a dataset in its folder."""
-    tokenizer = tokenizer or Tokenizer.train(spool.replies(), vocabulary_size=vocabulary_size)
     path = spool.folder / TOKENIZER
     path.write_bytes(tokenizer.to_bytes())
     _tokenizer.cache_clear()

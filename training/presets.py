@@ -4,6 +4,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from model.tokenizer import Tokens
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -47,11 +49,13 @@ class Preset:
 
     Attributes:
         network: the fields.
+        tokens: of what kind.
         vocabulary_size: tokens, at most.
         training: how it is trained.
     """
 
     network: dict[str, Any]
+    tokens: Tokens = "bpe"
     vocabulary_size: int = 4096
     training: TrainingConfig = field(default_factory=TrainingConfig)
 

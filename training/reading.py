@@ -54,12 +54,15 @@ class Filters:
         not_channels: names or ids, likewise, of channels to leave out.
         languages: ISO 639-1 codes; messages in other languages are left out. Empty for all.
         blocklist: lines of the admins' own list; messages with one of these words are left out.
+        verbatim: take texts as they are, but for their spaces, links and Discord's own marks: nothing is left out for
+            its looks or for nearly equalling another, and no names or personal details are taken out.
     """
 
     channels: tuple[str, ...] = ()
     not_channels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     blocklist: tuple[str, ...] = ()
+    verbatim: bool = False
 
 
 class ReadingSummary(msgspec.Struct):
@@ -234,7 +237,8 @@ class _Sieve:
             author = message.author
             if (author, message.name) not in self._known:
                 self._know(author, message.name)
-            yield _row(message, text, mentions, -place if file.newest_first else place)
+            place = -place if file.newest_first else place
+            yield _row(message, text, mentions, place, None if self._task.filters.verbatim else signature(text))
 
     def _know(self, author: str, name: str | None) -> None:
         """Keep the digests by which an author can later be found who opts out."""
@@ -264,12 +268,18 @@ class _Sieve:
             return "", (), reason
         if message.is_bot or message.is_system:
             return "", (), "bot" if message.is_bot else "system message"
-        content, mentions = self._names_of(message.channel).resolve(
-            message.author, message.name, message.content, message.mentions
-        )
-        if reason := uncleanliness(content, blocklist=self._blocklist, languages=self._task.filters.languages):
+        verbatim, content = self._task.filters.verbatim, message.content
+        mentions: tuple[str, ...] = ()
+        redacted: Counter[str] = Counter()
+        if not verbatim:
+            names = self._names_of(message.channel)
+            content, mentions = names.resolve(message.author, message.name, content, message.mentions)
+        if reason := uncleanliness(
+            content, by_looks=not verbatim, blocklist=self._blocklist, languages=self._task.filters.languages
+        ):
             return "", (), reason
-        content, redacted = redact(content)
+        if not verbatim:
+            content, redacted = redact(content)
         text = clean_text(content)
         if not text:
             return "", (), "empty" if not redacted else "nothing but links or personal details"
@@ -312,7 +322,7 @@ def _match(names: set[str], patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern.casefold().lstrip("#")) for name in names for pattern in patterns)
 
 
-def _row(message: Message, text: str, mentions: tuple[str, ...], place: int) -> ReadMessage:
+def _row(message: Message, text: str, mentions: tuple[str, ...], place: int, signed: bytes | None) -> ReadMessage:
     id_ = message.id
     if len(id_) <= len(str(_MAX_PLACE)) and id_.isascii() and id_.isdigit() and int(id_) <= _MAX_PLACE:
         place = int(id_)  # within one tick of the clock ids that are numbers tell the order
@@ -327,7 +337,7 @@ def _row(message: Message, text: str, mentions: tuple[str, ...], place: int) -> 
         None if reply_to is None else _storable(reply_to),
         message.edited,
         "\n".join(map(_storable, mentions)) if mentions else "",
-        signature(text),
+        signed,
     )
 
 
