@@ -110,10 +110,9 @@ class TestTheDataset:
     def test_the_vocabulary_is_learned_without_what_is_held_out(self, tmp_path: Path) -> None:
         path = corpus_of(tmp_path / "c.jsonl", *([f"question {n}", f"answer {n}"] for n in range(800)))
         dataset = module.prepare([path], tmp_path / "d", vocabulary_size=400).dataset
-        again = Tokenizer.train(
-            (dataset.tokenizer.decode(dataset.train.replies[row].tolist()) for row in range(len(dataset.train))),
-            vocabulary_size=400,
-        )
+        sides = (dataset.train.contexts, dataset.train.replies)
+        learned = (dataset.tokenizer.decode(side[row].tolist()) for row in range(len(dataset.train)) for side in sides)
+        again = Tokenizer.train(learned, vocabulary_size=400)
         assert again.to_bytes() == dataset.tokenizer.to_bytes()
 
     def test_the_vocabulary_of_a_model_is_kept(self, corpus: Path, tmp_path: Path) -> None:
