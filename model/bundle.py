@@ -4,7 +4,8 @@
       current            a link to the live bundle (a plain file with its name where links are not to be had)
       20261125-150000/   bundle.json, tokenizer.model, weights.safetensors, encoder.onnx, decoder.onnx
 
-Nothing in a bundle is code, and `bundle.json` lists size and hash of every other file.
+There may be a `training.safetensors` too. Nothing in a bundle is code, and `bundle.json` lists size and hash of every
+other file.
 """
 
 import errno
@@ -25,9 +26,11 @@ from model import ChinwagError
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The shipped bundle: what answers where nothing has been trained."""
 
-FORMAT = 1
+FORMAT = 2
 HEAD, CURRENT = "bundle.json", "current"
 TOKENIZER, WEIGHTS, ENCODER, DECODER = "tokenizer.model", "weights.safetensors", "encoder.onnx", "decoder.onnx"
+TRAINING = "training.safetensors"
+"""The weights in half precision, for training to go on from: a bundle may have them, the bot does without."""
 FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER)
 
 _MOST_TOKENS = 4096
@@ -70,8 +73,12 @@ class Bundle:
     facts: BundleFacts
 
     @classmethod
-    def open(cls, directory: Path) -> "Bundle":
+    def open(cls, directory: Path, *, training: bool = False) -> "Bundle":
         """Check a bundle's version and files.
+
+        Args:
+            directory: where it is.
+            training: whether training goes on from it: `TRAINING` is checked too, where it has not been left out.
 
         Raises:
             ModelFormatError: it is missing, damaged or of another version.
@@ -82,7 +89,7 @@ class Bundle:
             if version != FORMAT:
                 raise ModelFormatError(f"The model in {directory} has format {version}, not {FORMAT}: {_REMEDY}.")
             facts, files = BundleFacts(**head["facts"]), head["files"]
-            for name in FILES:
+            for name in _files(directory) if training else FILES:
                 if _fingerprint(directory / name) != files[name]:
                     raise ModelFormatError(f"The model file {directory / name} is damaged: {_REMEDY}.")
         except FileNotFoundError as error:
@@ -159,13 +166,17 @@ def seal(directory: Path, facts: BundleFacts) -> None:
     head = {
         "format": FORMAT,
         "facts": asdict(facts),
-        "files": {name: _fingerprint(directory / name) for name in FILES},
+        "files": {name: _fingerprint(directory / name) for name in _files(directory)},
     }
     (directory / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in directory.iterdir():
         path.chmod(0o644)  # whoever runs the bot may not be whoever trained it
         _sync(path)
     _sync(directory)
+
+
+def _files(directory: Path) -> tuple[str, ...]:
+    return (*FILES, TRAINING) if (directory / TRAINING).exists() else FILES
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

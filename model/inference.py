@@ -21,7 +21,7 @@ class State:
 
     Attributes:
         context: what attention looks at; the same in every step. Empty in a network without attention.
-        layers: h and c of each layer.
+        layers: the output h of each layer and, of an LSTM, its cell c.
     """
 
     context: dict[str, Array]

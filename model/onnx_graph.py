@@ -1,12 +1,12 @@
 """A trained network in, the files of its inference out: one `weights.safetensors` and two ONNX graphs over it.
 
-The weights are stored once, as int8 with a scale for each output channel. `encoder.onnx` and `decoder.onnx` hold no
-weights: they point into that file, and training reads it back to go on from a published model. The float graphs,
-for checks, are the same graphs over unquantised weights. Needs the extra `train`.
+The weights are stored once, as int8 with a scale for each output, under the names of the network's own variables.
+`encoder.onnx` and `decoder.onnx` hold no weights: they point into that file, and training reads it back to go on from a
+published model. The float graphs, for checks, are the same graphs over unquantised weights. Needs the extra `train`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,98 +16,64 @@ import onnx
 from onnx import TensorProto, helper
 from safetensors.numpy import load_file, save_file
 
-from model.bundle import DECODER, ENCODER, WEIGHTS
-from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
+from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
+from model.seq2seq import CELLS, Seq2Seq, Seq2SeqConfig, build
 from model.tokenizer import PAD
 
 Array = npt.NDArray[Any]
 
-_LARGEST = 63
+_LARGEST = np.float32(63)
 """Of an int8 weight. With 127, the u8 x s8 products of processors without VNNI overflow their 16 bits in pairs."""
 
-_MASKED = 1e9
+_EMBEDDING = "embedding.embeddings"
+_MATRICES = ("kernel", "recurrent")
+_MASKED = np.float32(-1e9)
 _OPSET, _IR_VERSION = 18, 9
 
 
-def export(network: Seq2Seq, directory: Path, *, quantized: bool = True) -> None:
+def export(network: Seq2Seq, directory: Path, *, quantized: bool = True, training: bool = False) -> None:
     """Write the inference files of a network into an existing directory.
 
     Args:
         network: a built network.
         directory: where `weights.safetensors`, `encoder.onnx` and `decoder.onnx` go.
         quantized: int8 weights and products; else float32 throughout.
+        training: write `training.safetensors` too, all weights in half precision for training to go on from.
     """
-    weights = dict(_graph_weights(network))
-    if quantized:
-        weights = dict(_quantize(weights))
-    save_file({name: np.ascontiguousarray(value) for name, value in weights.items()}, directory / WEIGHTS)
+    weights = {name: np.asarray(variable, np.float32) for name, variable in _variables(network).items()}
+    if training:
+        save_file({name: value.astype(np.float16) for name, value in weights.items()}, directory / TRAINING)
+    save_file(dict(_quantize(weights)) if quantized else weights, directory / WEIGHTS)
     external = _external_tensors(directory / WEIGHTS)
     for name, graph in ((ENCODER, _encoder), (DECODER, _decoder)):
         onnx.save(graph(network.config, _Graph(external)), directory / name)
 
 
 def load_network(config: Seq2SeqConfig, directory: Path) -> Seq2Seq:
-    """A trainable network with the weights of exported files (int8 ones as the numbers they stand for)."""
-    stored = load_file(directory / WEIGHTS)
-    weights = {name: value.astype(np.float32) for name, value in stored.items()}
-    for name in [name for name in weights if name.endswith(".scale")]:
-        weights[name.removesuffix(".scale")] *= weights.pop(name)
+    """A trainable network with the weights of exported files: in half precision where there are such.
+
+    Int8 weights are taken as the numbers they stand for.
+    """
+    path = directory / TRAINING
+    stored = load_file(path if path.exists() else directory / WEIGHTS)
     network = build(config)
-    for variable, value in zip(network.trainable_variables, _network_weights(config, weights), strict=True):
-        variable.assign(value)
+    for name, variable in _variables(network).items():
+        variable.assign(stored[name] * stored.get(f"{name}.scale", np.float32(1)))
     return network
 
 
-def _graph_weights(network: Seq2Seq) -> Iterator[tuple[str, Array]]:
-    """Weights as the graphs multiply them: `[..., inputs, outputs]`, the embedding as `[embedding_dim, vocabulary]`."""
-    config = network.config
-    yield "embedding", _array(network.embedding.embeddings).T
-    directions = [lstm for lstm in (network.encoder, network.encoder_backward) if lstm is not None]
-    yield "encoder.kernel", np.stack([_reorder(_array(lstm.kernel), _TO_ONNX) for lstm in directions])
-    yield "encoder.recurrent", np.stack([_reorder(_array(lstm.recurrent), _TO_ONNX) for lstm in directions])
-    yield "encoder.bias", np.stack([_reorder(_array(lstm.bias), _TO_ONNX) for lstm in directions])
-    for number, lstm in enumerate(network.decoder):
-        yield f"decoder_{number}", np.concatenate([_array(lstm.kernel), _array(lstm.recurrent)])
-        yield f"decoder_{number}.bias", _array(lstm.bias)
-    if config.attention == "luong":
-        yield "attention.keys", _array(network.keys.kernel)
-        yield "attention.combine", _array(network.combine.kernel)
-    if config.tied:
-        yield "projection", _array(network.projection.kernel)
-    else:
-        yield "softmax", _array(network.softmax.kernel)
-    yield "softmax.bias", _array(network.output_bias)
-
-
-def _network_weights(config: Seq2SeqConfig, weights: dict[str, Array]) -> Iterator[Array]:
-    """The inverse of `_graph_weights`, in the order of the network's `trainable_variables`."""
-    yield weights["softmax.bias"]
-    yield weights["embedding"].T
-    for direction in range(2 if config.bidirectional else 1):
-        for name in ("kernel", "recurrent", "bias"):
-            yield _reorder(weights[f"encoder.{name}"][direction], _FROM_ONNX)
-    for number in range(config.decoder_layers):
-        both = weights[f"decoder_{number}"]
-        yield from (both[: -config.decoder_units], both[-config.decoder_units :], weights[f"decoder_{number}.bias"])
-    for name in ("attention.keys", "attention.combine", "projection", "softmax"):
-        if name in weights:
-            yield weights[name]
-
-
-_TO_ONNX, _FROM_ONNX = (0, 3, 1, 2), (0, 2, 3, 1)  # input, forget, cell, output <-> input, output, forget, cell
-
-
-def _reorder(gates: Array, order: tuple[int, ...]) -> Array:
-    parts = np.split(gates, 4, axis=-1)
-    return np.concatenate([parts[index] for index in order], axis=-1)
+def _variables(network: Seq2Seq) -> dict[str, Any]:
+    """What is trained, under the names that the files give it, such as `decoder_0.kernel`."""
+    return {variable.path.partition("/")[2].replace("/", "."): variable for variable in network.trainable_variables}
 
 
 def _quantize(weights: dict[str, Array]) -> Iterator[tuple[str, Array]]:
     for name, value in weights.items():
-        if value.ndim == 1 or name == "encoder.bias":
+        if 1 in (value.ndim, value.shape[-1]):  # biases and the energy of attention: nothing to gain
             yield name, value
             continue
-        scale = np.maximum(np.abs(value).max(axis=-2, keepdims=True), 1e-9).astype(np.float32) / _LARGEST
+        inputs = 1 if name == _EMBEDDING else 0
+        scale = np.maximum(np.abs(value).max(axis=inputs, keepdims=True), np.float32(1e-9)) / _LARGEST
         yield name, np.round(value / scale).astype(np.int8)
         yield f"{name}.scale", scale
 
@@ -130,29 +96,15 @@ def _external_tensors(path: Path) -> dict[str, TensorProto]:
 
 
 class _Graph:
-    """An ONNX graph under construction; values are named by the node that makes them."""
+    """An ONNX graph under construction; values are named by the node that makes them.
+
+    ONNX Runtime works out what depends on weights alone, such as a transposed one, once and when it loads the graph.
+    """
 
     def __init__(self, external: dict[str, TensorProto]) -> None:
         self.external = external
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, TensorProto] = {}
-
-    @property
-    def quantized(self) -> bool:
-        return "embedding.scale" in self.external
-
-    def weight(self, name: str) -> str:
-        """A tensor of the weights file."""
-        self.initializers[name] = self.external[name]
-        return name
-
-    def constant(self, value: Array) -> str:
-        name = f"constant_{len(self.initializers)}"
-        self.initializers[name] = onnx.numpy_helper.from_array(value, name)
-        return name
-
-    def integers(self, *values: int) -> str:
-        return self.constant(np.array(values, np.int64))
 
     def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
         """Add a node; its output's name, or a list of names where there are several."""
@@ -160,45 +112,84 @@ class _Graph:
         self.nodes.append(helper.make_node(kind, inputs, names, domain=domain, **attributes))
         return names[0] if outputs == 1 else names
 
-    def linear(self, inputs: str, name: str) -> str:
-        """`inputs` times the weights `name`; int8 weights with inputs quantised as they come (dynamically)."""
-        if not self.quantized:
-            return str(self.op("MatMul", inputs, self.weight(name)))
-        whole, input_scale, zero_point = self.op("DynamicQuantizeLinear", inputs, outputs=3)
-        products = self.op("MatMulInteger", whole, self.weight(name), zero_point)
-        scale = self.op("Mul", input_scale, self._squeezed_scale(name))
-        return str(self.op("Mul", self.op("Cast", products, to=TensorProto.FLOAT), scale))
+    def constant(self, value: Any) -> str:
+        name = f"constant_{len(self.initializers)}"
+        self.initializers[name] = onnx.numpy_helper.from_array(np.asarray(value), name)
+        return name
+
+    def integers(self, *values: int) -> str:
+        return self.constant(np.array(values, np.int64))
+
+    def weight(self, name: str) -> str:
+        """A tensor of the weights file."""
+        self.initializers[name] = self.external[name]
+        return name
+
+    def is_quantized(self, name: str) -> bool:
+        return f"{name}.scale" in self.external
+
+    def floats(self, name: str) -> str:
+        """A tensor of the weights file as the numbers it stands for."""
+        if not self.is_quantized(name):
+            return self.weight(name)
+        return str(
+            self.op("Mul", self.op("Cast", self.weight(name), to=TensorProto.FLOAT), self.weight(f"{name}.scale"))
+        )
 
     def embed(self, ids: str) -> str:
-        """`[embedding_dim, ...ids]`: the columns of the embedding, which the tied softmax multiplies by too."""
-        columns = self.op("Gather", self.weight("embedding"), ids, axis=1)
-        if not self.quantized:
-            return str(columns)
-        scale = self.op("Gather", self._squeezed_scale("embedding"), ids)
-        return str(self.op("Mul", self.op("Cast", columns, to=TensorProto.FLOAT), scale))
+        """`[...ids, embedding_dim]`."""
+        rows = self.op("Gather", self.weight(_EMBEDDING), ids)
+        if not self.is_quantized(_EMBEDDING):
+            return str(rows)
+        scales = self.op("Gather", self.weight(f"{_EMBEDDING}.scale"), ids)
+        return str(self.op("Mul", self.op("Cast", rows, to=TensorProto.FLOAT), scales))
 
-    def lstm(self, inputs: str, lengths: str, config: Seq2SeqConfig) -> list[str]:
-        """Outputs `[time, directions, batch, units]` and the last h and c, `[directions, batch, units]`."""
+    def linear(self, inputs: str, name: str) -> str:
+        """`inputs` times the weights `name`; int8 weights with inputs quantised as they come (dynamically)."""
+        matrix = self.weight(name)
+        if name == _EMBEDDING:  # the tied softmax
+            matrix = self.op("Transpose", matrix, perm=[1, 0])
+        if not self.is_quantized(name):
+            return str(self.op("MatMul", inputs, matrix))
+        whole, input_scale, zero_point = self.op("DynamicQuantizeLinear", inputs, outputs=3)
+        products = self.op("MatMulInteger", whole, matrix, zero_point)
+        scale = self.op("Mul", input_scale, self.op("Reshape", self.weight(f"{name}.scale"), self.integers(-1)))
+        return str(self.op("Mul", self.op("Cast", products, to=TensorProto.FLOAT), scale))
+
+    def recurrent_layer(self, config: Seq2SeqConfig, number: int, inputs: str, lengths: str) -> list[str]:
+        """A layer of the encoder over `[time, batch, features]`; int8 products for an LSTM only.
+
+        Returns:
+            Outputs `[time, directions, batch, units]` and the parts of the last state, `[directions, batch, units]`.
+        """
+        cell, layers = CELLS[config.cell], [f"encoder_{number}_{direction}" for direction in config.directions]
+
+        def stacked(tensor: Callable[[str], str], weight: str) -> str:
+            parts = [self.op("Unsqueeze", tensor(f"{layer}.{weight}"), self.integers(0)) for layer in layers]
+            return str(self.op("Concat", *parts, axis=0))
+
         attributes: dict[str, Any] = {
             "hidden_size": config.encoder_units,
             "direction": "bidirectional" if config.bidirectional else "forward",
         }
-        kernel, recurrent = self.weight("encoder.kernel"), self.weight("encoder.recurrent")
-        bias = self.op("Pad", self.weight("encoder.bias"), self.integers(0, 0, 0, 4 * config.encoder_units))
-        if not self.quantized:  # the plain operator wants [directions, outputs, inputs]
-            kernel, recurrent = (self.op("Transpose", value, perm=[0, 2, 1]) for value in (kernel, recurrent))
-            names: list[str] = self.op("LSTM", inputs, kernel, recurrent, bias, lengths, outputs=3, **attributes)
-            return names
-        scales = [self._squeezed_scale(f"encoder.{name}", axis=1) for name in ("kernel", "recurrent")]
-        zeros = self.constant(np.zeros((2 if config.bidirectional else 1, 4 * config.encoder_units), np.int8))
-        quantization = (scales[0], zeros, scales[1], zeros)
-        names = self.op(
-            "DynamicQuantizeLSTM",
-            *(inputs, kernel, recurrent, bias, lengths, "", "", "", *quantization),
-            outputs=3,
-            domain="com.microsoft",
-            **attributes,
-        )
+        width = cell.gates * config.encoder_units
+        bias = self.op("Pad", stacked(self.weight, "bias"), self.integers(0, 0, 0, width))  # of the recurrent product
+        if config.cell == "lstm" and self.is_quantized(f"{layers[0]}.kernel"):
+            kind, attributes["domain"] = "DynamicQuantizeLSTM", "com.microsoft"
+            matrices = [stacked(self.weight, weight) for weight in _MATRICES]
+            zeros = self.constant(np.zeros((len(layers), width), np.int8))
+            kernel, recurrent = (
+                self.op("Concat", *[self.weight(f"{layer}.{weight}.scale") for layer in layers], axis=0)
+                for weight in _MATRICES
+            )
+            quantization = ["", "", "", kernel, zeros, recurrent, zeros]
+        else:
+            kind, quantization = config.cell.upper(), []
+            matrices = [self.op("Transpose", stacked(self.floats, weight), perm=[0, 2, 1]) for weight in _MATRICES]
+            if config.cell == "gru":
+                attributes["linear_before_reset"] = 1
+        outputs = 1 + cell.state_size
+        names: list[str] = self.op(kind, inputs, *matrices, bias, lengths, *quantization, outputs=outputs, **attributes)
         return names
 
     def model(self, name: str, inputs: dict[str, Any], outputs: dict[str, tuple[str, Any]]) -> onnx.ModelProto:
@@ -221,33 +212,29 @@ class _Graph:
         opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="chinwag")
 
-    def _squeezed_scale(self, name: str, axis: int = 0) -> str:
-        return str(self.op("Squeeze", self.weight(f"{name}.scale"), self.integers(axis)))
-
 
 def _encoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
     """ids `[batch, time]` -> the first state of each decoder layer, and what attention looks at."""
     absent = graph.op("Cast", graph.op("Equal", "ids", graph.integers(PAD)), to=TensorProto.FLOAT)
-    present = graph.op("Sub", graph.constant(np.array([1.0], np.float32)), absent)
+    present = graph.op("Sub", graph.constant(np.float32(1)), absent)
     lengths = graph.op("Cast", graph.op("ReduceSum", present, graph.integers(1), keepdims=0), to=TensorProto.INT32)
-    inputs = graph.op("Transpose", graph.embed("ids"), perm=[2, 1, 0])
-    outputs, h, c = graph.lstm(inputs, lengths, config)
-    flat = graph.integers(0, -1)
-    states = [graph.op("Reshape", graph.op("Transpose", state, perm=[1, 0, 2]), flat) for state in (h, c)]
+    memory = graph.embed(graph.op("Transpose", "ids", perm=[1, 0]))
+    for number in range(config.encoder_layers):
+        outputs, *state = graph.recurrent_layer(config, number, memory, lengths)
+        by_time = graph.op("Transpose", outputs, perm=[0, 2, 1, 3])
+        memory = graph.op("Reshape", by_time, graph.integers(0, 0, -1))
+    state = [graph.op("Reshape", graph.op("Transpose", part, perm=[1, 0, 2]), graph.integers(0, -1)) for part in state]
     units = config.decoder_units
     results = {
-        f"{kind}_{layer}": (state, ["batch", units])
+        name: (part, ["batch", units])
         for layer in range(config.decoder_layers)
-        for kind, state in zip("hc", states, strict=True)
+        for name, part in zip(_state_names(config, layer), state, strict=True)
     }
-    if config.attention == "luong":
-        memory = graph.op("Reshape", graph.op("Transpose", outputs, perm=[2, 0, 1, 3]), graph.integers(0, 0, -1))
+    if config.attention != "none":
+        memory = graph.op("Transpose", memory, perm=[1, 0, 2])
         results["memory"] = (memory, ["batch", "time", units])
-        results["keys"] = (graph.linear(memory, "attention.keys"), ["batch", "time", units])
-        results["absent"] = (
-            graph.op("Mul", absent, graph.constant(np.array([-_MASKED], np.float32))),
-            ["batch", "time"],
-        )
+        results["keys"] = (graph.linear(memory, "keys.kernel"), ["batch", "time", units])
+        results["absent"] = (graph.op("Mul", absent, graph.constant(_MASKED)), ["batch", "time"])
     return graph.model("encoder", {"ids": (TensorProto.INT64, ["batch", "time"])}, results)
 
 
@@ -256,41 +243,66 @@ def _decoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
     units = config.decoder_units
     inputs: dict[str, Any] = {"tokens": (TensorProto.INT64, ["batch"])}
     results: dict[str, tuple[str, Any]] = {}
-    outputs = graph.op("Transpose", graph.embed("tokens"), perm=[1, 0])
+    outputs = graph.embed("tokens")
     for layer in range(config.decoder_layers):
-        h, c = f"h_{layer}", f"c_{layer}"
-        inputs |= {h: (TensorProto.FLOAT, ["batch", units]), c: (TensorProto.FLOAT, ["batch", units])}
-        outputs, new_c = _lstm_step(graph, f"decoder_{layer}", outputs, h, c)
-        results |= {f"new_{h}": (outputs, ["batch", units]), f"new_{c}": (new_c, ["batch", units])}
-    if config.attention == "luong":
+        names = _state_names(config, layer)
+        inputs |= {name: (TensorProto.FLOAT, ["batch", units]) for name in names}
+        products = graph.op(
+            "Add", graph.linear(outputs, f"decoder_{layer}.kernel"), graph.weight(f"decoder_{layer}.bias")
+        )
+        recurrent = graph.linear(names[0], f"decoder_{layer}.recurrent")
+        state = _ADVANCE[config.cell](graph, products, recurrent, names)
+        results |= {f"new_{name}": (part, ["batch", units]) for name, part in zip(names, state, strict=True)}
+        outputs = state[0]
+    if config.attention != "none":
         inputs |= {name: (TensorProto.FLOAT, ["batch", "time", units]) for name in ("memory", "keys")}
         inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
-        outputs = _attend(graph, outputs)
+        outputs = _attend(config, graph, outputs)
     if config.tied:
-        outputs = graph.linear(outputs, "projection")
-    logits = graph.linear(outputs, "embedding" if config.tied else "softmax")
-    logits = graph.op("Add", logits, graph.weight("softmax.bias"))
+        outputs = graph.linear(outputs, "projection.kernel")
+    logits = graph.linear(outputs, _EMBEDDING if config.tied else "softmax.kernel")
+    logits = graph.op("Add", logits, graph.weight("output_bias"))
     results["logits"] = (logits, ["batch", config.vocabulary_size])
     return graph.model("decoder", inputs, results)
 
 
-def _lstm_step(graph: _Graph, name: str, inputs: str, h: str, c: str) -> tuple[str, str]:
-    products = graph.linear(graph.op("Concat", inputs, h, axis=-1), name)
-    gates = graph.op("Add", products, graph.weight(f"{name}.bias"))
-    input_gate, forget_gate, cell, output_gate = graph.op("Split", gates, outputs=4, axis=-1, num_outputs=4)
-    kept = graph.op("Mul", graph.op("Sigmoid", forget_gate), c)
-    new_c = graph.op("Add", kept, graph.op("Mul", graph.op("Sigmoid", input_gate), graph.op("Tanh", cell)))
-    return graph.op("Mul", graph.op("Sigmoid", output_gate), graph.op("Tanh", new_c)), new_c
+def _state_names(config: Seq2SeqConfig, layer: int) -> list[str]:
+    return [f"{part}_{layer}" for part in "hc"[: CELLS[config.cell].state_size]]
 
 
-def _attend(graph: _Graph, outputs: str) -> str:
-    query = graph.op("Unsqueeze", outputs, graph.integers(2))
-    scores = graph.op("Squeeze", graph.op("MatMul", "keys", query), graph.integers(2))
-    attention = graph.op("Softmax", graph.op("Add", scores, "absent"), axis=-1)
-    weighted = graph.op("MatMul", graph.op("Unsqueeze", attention, graph.integers(1)), "memory")
-    context = graph.op("Squeeze", weighted, graph.integers(1))
-    return str(graph.op("Tanh", graph.linear(graph.op("Concat", context, outputs, axis=-1), "attention.combine")))
+def _lstm(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+    gates = graph.op("Split", graph.op("Add", inputs, recurrent), outputs=4, axis=-1, num_outputs=4)
+    input_gate, output_gate, forget_gate = (graph.op("Sigmoid", gate) for gate in gates[:3])
+    new = graph.op("Mul", input_gate, graph.op("Tanh", gates[3]))
+    c = graph.op("Add", graph.op("Mul", forget_gate, state[1]), new)
+    return [graph.op("Mul", output_gate, graph.op("Tanh", c)), c]
 
 
-def _array(variable: Any) -> Array:
-    return np.asarray(variable, np.float32)
+def _gru(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+    update_in, reset_in, hidden_in = graph.op("Split", inputs, outputs=3, axis=-1, num_outputs=3)
+    update_back, reset_back, hidden_back = graph.op("Split", recurrent, outputs=3, axis=-1, num_outputs=3)
+    update = graph.op("Sigmoid", graph.op("Add", update_in, update_back))
+    reset = graph.op("Sigmoid", graph.op("Add", reset_in, reset_back))
+    hidden = graph.op("Tanh", graph.op("Add", hidden_in, graph.op("Mul", reset, hidden_back)))
+    return [graph.op("Add", hidden, graph.op("Mul", update, graph.op("Sub", state[0], hidden)))]
+
+
+def _rnn(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+    return [graph.op("Tanh", graph.op("Add", inputs, recurrent))]
+
+
+_ADVANCE = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
+"""The rules of `Recurrent.advance`."""
+
+
+def _attend(config: Seq2SeqConfig, graph: _Graph, outputs: str) -> str:
+    if config.attention == "luong":
+        scores = graph.op("MatMul", "keys", graph.op("Unsqueeze", outputs, graph.integers(2)))
+    else:
+        query = graph.op("Add", graph.linear(outputs, "query.kernel"), graph.weight("query.bias"))
+        sums = graph.op("Add", "keys", graph.op("Unsqueeze", query, graph.integers(1)))
+        scores = graph.op("MatMul", graph.op("Tanh", sums), graph.weight("energy.kernel"))
+    scores = graph.op("Add", graph.op("Squeeze", scores, graph.integers(2)), "absent")
+    weights = graph.op("Unsqueeze", graph.op("Softmax", scores, axis=-1), graph.integers(1))
+    looked_at = graph.op("Squeeze", graph.op("MatMul", weights, "memory"), graph.integers(1))
+    return str(graph.op("Tanh", graph.linear(graph.op("Concat", looked_at, outputs, axis=-1), "combine.kernel")))

@@ -5,8 +5,9 @@ Stepwise logits equal the teacher-forced ones. Shapes are `[batch, time, units]`
 inside, as one compiled loop whose input products are taken out of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import keras
 import tensorflow as tf
@@ -14,7 +15,8 @@ import tensorflow as tf
 from model.tokenizer import PAD
 
 Tensor = Any
-State = list[tuple[Tensor, Tensor]]
+State = tuple[Tensor, ...]
+"""What one recurrent layer carries from step to step, each `[batch, units]`; the first is its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,55 +25,66 @@ class Seq2SeqConfig:
 
     Attributes:
         vocabulary_size: number of token ids.
+        cell: the recurrent layers: `lstm`, `gru` or the simple `rnn`.
         embedding_dim: width of the token embedding, shared by encoder and decoder.
-        encoder_units: units of the encoder LSTM, in each direction.
+        encoder_layers: recurrent layers of the encoder.
+        encoder_units: units of each, in each direction.
         bidirectional: the encoder reads in both directions.
-        decoder_layers: LSTM layers of the decoder, each of `encoder_units` times the directions.
-        attention: Luong's general attention over the encoder's outputs, or none.
+        decoder_layers: recurrent layers of the decoder, each of `encoder_units` times the directions.
+        attention: how the decoder scores the encoder's outputs: Luong's general product, Bahdanau's additive
+            score, or no attention.
         tied: the softmax is the embedding, behind a projection to its width; else a matrix of its own.
         dropout: share of units dropped between layers in training.
     """
 
     vocabulary_size: int
+    cell: Literal["lstm", "gru", "rnn"] = "lstm"
     embedding_dim: int = 256
+    encoder_layers: int = 1
     encoder_units: int = 256
     bidirectional: bool = True
     decoder_layers: int = 2
-    attention: Literal["luong", "none"] = "luong"
+    attention: Literal["luong", "bahdanau", "none"] = "luong"
     tied: bool = True
     dropout: float = 0.0
 
     @property
     def decoder_units(self) -> int:
         """Units of each decoder layer, and of the encoder's outputs."""
-        return self.encoder_units * (2 if self.bidirectional else 1)
+        return self.encoder_units * len(self.directions)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """The directions that each encoder layer reads in."""
+        return ("forward", "backward") if self.bidirectional else ("forward",)
 
 
-class LSTM(keras.layers.Layer):  # type: ignore[misc]
-    """A long short-term memory (Hochreiter & Schmidhuber, 1997); gates in the order input, forget, cell, output.
+class Recurrent(keras.layers.Layer):  # type: ignore[misc]
+    """A recurrent layer: gates of the input and the last output, and a rule that makes a new state of them.
 
-    Keras's own layer costs 1.2 to 1.5 times as much to train on a processor: it takes the input product a step
-    at a time and its masking keeps XLA from compiling one loop.
+    Keras's own layers cost 1.2 to 1.5 times as much to train on a processor: they take the input product a step
+    at a time and their masking keeps XLA from compiling one loop.
     """
+
+    gates: ClassVar[int]
+    state_size: ClassVar[int]
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        gates = 4 * self.units
-        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], gates), initializer="glorot_uniform")
-        self.recurrent = self.add_weight(name="recurrent", shape=(self.units, gates), initializer="orthogonal")
-        self.bias = self.add_weight(name="bias", shape=(gates,), initializer=_forget_bias)
+        width = self.gates * self.units
+        self.kernel = self.add_weight(name="kernel", shape=(input_shape[-1], width), initializer="glorot_uniform")
+        self.recurrent = self.add_weight(name="recurrent", shape=(self.units, width), initializer="orthogonal")
+        self.bias = self.add_weight(name="bias", shape=(width,), initializer=self.first_bias)
 
-    def call(
-        self, inputs: Tensor, h: Tensor, c: Tensor, present: Tensor | None = None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def call(self, inputs: Tensor, state: State, present: Tensor | None = None) -> tuple[Tensor, State]:
         """Run over time.
 
         Args:
             inputs: `[batch, time, features]`.
-            h, c: the state before the first step, `[batch, units]`.
+            state: before the first step.
             present: `[batch, time]` of 0 and 1; the state does not move where it is 0.
 
         Returns:
@@ -80,12 +93,81 @@ class LSTM(keras.layers.Layer):  # type: ignore[misc]
         products = tf.transpose(tf.matmul(inputs, self.kernel) + self.bias, [1, 0, 2])
         keep = tf.ones([1, 1], products.dtype) if present is None else tf.transpose(present)
         keep = tf.broadcast_to(keep[:, :, tf.newaxis], [*_sizes(products, 2), 1])
-        outputs, h, c = _recurrence(products, tf.convert_to_tensor(self.recurrent), h, c, keep)
-        return tf.transpose(outputs, [1, 0, 2]), h, c
+        recurrent = tf.convert_to_tensor(self.recurrent)
+        outputs, *last = _recurrence(self.advance, products, recurrent, keep, state)
+        return tf.transpose(outputs, [1, 0, 2]), tuple(last)
 
-    def step(self, inputs: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """One step: `[batch, features]` and the state in, the new state out; its `h` is the output."""
-        return _advance(_activate(tf.matmul(inputs, self.kernel) + self.bias + tf.matmul(h, self.recurrent)), c)
+    def step(self, inputs: Tensor, state: State) -> State:
+        """One step: `[batch, features]` and the state in, the new state out."""
+        return self.advance(tf.matmul(inputs, self.kernel) + self.bias, tf.matmul(state[0], self.recurrent), state)
+
+    def zero_state(self, batch: Tensor, dtype: Any) -> State:
+        """The state of a layer that has read nothing."""
+        return (tf.zeros([batch, self.units], dtype),) * self.state_size
+
+    @staticmethod
+    def first_bias(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
+        """The bias of a new layer."""
+        return tf.zeros(shape, dtype)
+
+    @staticmethod
+    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
+        """The new state.
+
+        Args:
+            inputs: the step's input times the kernel, plus the bias, `[batch, gates * units]`.
+            recurrent: the last output times the recurrent matrix, likewise.
+            state: the last one.
+        """
+        raise NotImplementedError
+
+
+class LSTM(Recurrent):
+    """A long short-term memory (Hochreiter & Schmidhuber, 1997); gates in the order input, output, forget, cell."""
+
+    gates = 4
+    state_size = 2
+
+    @staticmethod
+    def first_bias(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
+        """Ones for the forget gate, so that a new network remembers (Jozefowicz et al., 2015)."""
+        units = shape[0] // 4
+        return tf.concat([tf.zeros(2 * units, dtype), tf.ones(units, dtype), tf.zeros(units, dtype)], 0)
+
+    @staticmethod
+    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
+        input_gate, output_gate, forget_gate, cell = tf.split(inputs + recurrent, 4, -1)
+        c = tf.sigmoid(forget_gate) * state[1] + tf.sigmoid(input_gate) * tf.tanh(cell)
+        return tf.sigmoid(output_gate) * tf.tanh(c), c
+
+
+class GRU(Recurrent):
+    """A gated recurrent unit (Cho et al., 2014), reset after the product; gates in the order update, reset, hidden."""
+
+    gates = 3
+    state_size = 1
+
+    @staticmethod
+    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
+        update_in, reset_in, hidden_in = tf.split(inputs, 3, -1)
+        update_back, reset_back, hidden_back = tf.split(recurrent, 3, -1)
+        update = tf.sigmoid(update_in + update_back)
+        hidden = tf.tanh(hidden_in + tf.sigmoid(reset_in + reset_back) * hidden_back)
+        return (update * state[0] + (1 - update) * hidden,)
+
+
+class RNN(Recurrent):
+    """The simple recurrent layer (Elman, 1990)."""
+
+    gates = 1
+    state_size = 1
+
+    @staticmethod
+    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
+        return (tf.tanh(inputs + recurrent),)
+
+
+CELLS: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 
 
 class Seq2Seq(keras.Model):  # type: ignore[misc]
@@ -94,16 +176,21 @@ class Seq2Seq(keras.Model):  # type: ignore[misc]
     def __init__(self, config: Seq2SeqConfig, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.config = config
-        units = config.decoder_units
+        cell, units = CELLS[config.cell], config.decoder_units
         self.embedding = keras.layers.Embedding(config.vocabulary_size, config.embedding_dim, name="embedding")
-        self.encoder = LSTM(config.encoder_units, name="encoder")
-        self.encoder_backward = LSTM(config.encoder_units, name="encoder_backward") if config.bidirectional else None
-        self.decoder = [LSTM(units, name=f"decoder_{layer}") for layer in range(config.decoder_layers)]
+        self.encoder = [
+            [cell(config.encoder_units, name=f"encoder_{layer}_{direction}") for direction in config.directions]
+            for layer in range(config.encoder_layers)
+        ]
+        self.decoder = [cell(units, name=f"decoder_{layer}") for layer in range(config.decoder_layers)]
         # One mask for all time steps (Gal & Ghahramani, 2016), which also makes its random numbers affordable.
         self.dropout = keras.layers.Dropout(config.dropout, noise_shape=(None, 1, None))
-        if config.attention == "luong":
+        if config.attention != "none":
             self.keys = keras.layers.Dense(units, use_bias=False, name="keys")
             self.combine = keras.layers.Dense(units, use_bias=False, activation="tanh", name="combine")
+        if config.attention == "bahdanau":
+            self.query = keras.layers.Dense(units, name="query")
+            self.energy = keras.layers.Dense(1, use_bias=False, name="energy")
         if config.tied:
             self.projection = keras.layers.Dense(config.embedding_dim, use_bias=False, name="projection")
         else:
@@ -121,59 +208,91 @@ class Seq2Seq(keras.Model):  # type: ignore[misc]
         Returns:
             Logits of the token after each decoder id, `[batch, reply time, vocabulary]`.
         """
-        memory, mask, state = self.encode(encoder_ids, training=training)
-        outputs = self.dropout(self.embedding(decoder_ids), training=training)
-        for layer, (h, c) in zip(self.decoder, state, strict=True):
-            outputs = self.dropout(layer(outputs, h, c)[0], training=training)
+        outputs, memory, mask = self._run(encoder_ids, decoder_ids, training)
         return self._logits(self._attend(outputs, memory, mask))
 
-    def encode(self, encoder_ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, State]:
+    def attention_weights(self, encoder_ids: Tensor, decoder_ids: Tensor) -> Tensor:
+        """How much each step of known replies looks at each token of the context.
+
+        Returns:
+            Shares that add up to 1, `[batch, reply time, context time]`; only for a network with attention.
+        """
+        return self._weights(*self._run(encoder_ids, decoder_ids, training=False))
+
+    def encode(self, encoder_ids: Tensor, training: bool = False) -> tuple[Tensor, Tensor, list[State]]:
         """Read the context.
 
         Returns:
             Outputs `[batch, time, units]`, mask `[batch, time]`, and the first state of each decoder layer.
         """
         mask = tf.cast(tf.not_equal(encoder_ids, PAD), self.compute_dtype)
-        inputs = self.dropout(self.embedding(encoder_ids), training=training)
-        zeros = tf.zeros([*_sizes(encoder_ids, 1), self.config.encoder_units], self.compute_dtype)
-        memory, h, c = self.encoder(inputs, zeros, zeros, mask)
-        if self.encoder_backward is not None:
-            reverse, reverse_mask = tf.reverse(inputs, [1]), tf.reverse(mask, [1])
-            backward, back_h, back_c = self.encoder_backward(reverse, zeros, zeros, reverse_mask)
-            memory = tf.concat([memory, tf.reverse(backward, [1])], -1)
-            h, c = tf.concat([h, back_h], -1), tf.concat([c, back_c], -1)
-        return self.dropout(memory, training=training), mask, [(h, c)] * self.config.decoder_layers
+        memory = self.dropout(self.embedding(encoder_ids), training=training)
+        (batch,) = _sizes(encoder_ids, 1)
+        for forward, *backward in self.encoder:
+            inputs, zeros = memory, forward.zero_state(batch, self.compute_dtype)
+            memory, state = forward(inputs, zeros, mask)
+            for layer in backward:
+                reverse, other = layer(tf.reverse(inputs, [1]), zeros, tf.reverse(mask, [1]))
+                memory = tf.concat([memory, tf.reverse(reverse, [1])], -1)
+                state = tuple(tf.concat(pair, -1) for pair in zip(state, other, strict=True))
+            memory = self.dropout(memory, training=training)
+        return memory, mask, [state] * self.config.decoder_layers
 
-    def decode_step(self, tokens: Tensor, memory: Tensor, mask: Tensor, state: State) -> tuple[Tensor, State]:
+    def decode_step(
+        self, tokens: Tensor, memory: Tensor, mask: Tensor, states: Sequence[State]
+    ) -> tuple[Tensor, list[State]]:
         """Write one token.
 
         Args:
             tokens: the last token of each reply, `[batch]`.
-            memory, mask, state: as `encode` returned them; then the state of the step before.
+            memory, mask, states: as `encode` returned them; then the states of the step before.
 
         Returns:
-            Logits `[batch, vocabulary]` and the new state.
+            Logits `[batch, vocabulary]` and the new state of each layer.
         """
         outputs = self.embedding(tokens)
-        new_state: State = []
-        for layer, (h, c) in zip(self.decoder, state, strict=True):
-            new_state.append(layer.step(outputs, h, c))
-            outputs = new_state[-1][0]
-        return self._logits(self._attend(outputs[:, tf.newaxis], memory, mask))[:, 0], new_state
+        new_states: list[State] = []
+        for layer, state in zip(self.decoder, states, strict=True):
+            new_states.append(layer.step(outputs, state))
+            outputs = new_states[-1][0]
+        return self._logits(self._attend(outputs[:, tf.newaxis], memory, mask))[:, 0], new_states
+
+    def _run(self, encoder_ids: Tensor, decoder_ids: Tensor, training: bool) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs of the last decoder layer, `[batch, reply time, units]`, and what they attend to."""
+        memory, mask, states = self.encode(encoder_ids, training=training)
+        outputs = self.dropout(self.embedding(decoder_ids), training=training)
+        for layer, state in zip(self.decoder, states, strict=True):
+            outputs = self.dropout(layer(outputs, state)[0], training=training)
+        return outputs, memory, mask
 
     def _attend(self, queries: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """Luong et al. (2015), general score: `[batch, reply time, units]` in and out."""
+        """Outputs and what they look at in one, `[batch, reply time, units]` (Luong et al., 2015)."""
         if self.config.attention == "none":
             return queries
-        scores = tf.matmul(queries, self.keys(memory), transpose_b=True) + (mask[:, tf.newaxis] - 1.0) * 1e9
-        return self.combine(tf.concat([tf.matmul(tf.nn.softmax(scores), memory), queries], -1))
+        looked_at = tf.matmul(self._weights(queries, memory, mask), memory)
+        return self.combine(tf.concat([looked_at, queries], -1))
+
+    def _weights(self, queries: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+        """The softmax over the context, `[batch, reply time, context time]`.
+
+        Luong's general score, or the additive one of Bahdanau et al. (2015), here after the recurrence as Luong's is.
+        """
+        keys = self.keys(memory)
+        if self.config.attention == "luong":
+            scores = tf.matmul(queries, keys, transpose_b=True)
+        else:
+            sums = self.query(queries)[:, :, tf.newaxis] + keys[:, tf.newaxis]
+            scores = tf.squeeze(self.energy(tf.tanh(sums)), -1)
+        absent = tf.cast(1 - mask[:, tf.newaxis], tf.float32)
+        return tf.cast(tf.nn.softmax(tf.cast(scores, tf.float32) - 1e9 * absent), queries.dtype)
 
     def _logits(self, outputs: Tensor) -> Tensor:
         if self.config.tied:
-            logits = tf.matmul(self.projection(outputs), self.embedding.embeddings, transpose_b=True)
+            embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
+            logits = tf.matmul(self.projection(outputs), embeddings, transpose_b=True)
         else:
             logits = self.softmax(outputs)
-        return tf.cast(logits + self.output_bias, tf.float32)
+        return tf.cast(logits, tf.float32) + tf.cast(self.output_bias, tf.float32)
 
 
 def build(config: Seq2SeqConfig) -> Seq2Seq:
@@ -183,74 +302,68 @@ def build(config: Seq2SeqConfig) -> Seq2Seq:
     return network
 
 
-@tf.custom_gradient  # type: ignore[untyped-decorator]
-def _recurrence(products: Tensor, recurrent: Tensor, h: Tensor, c: Tensor, keep: Tensor) -> tuple[Any, Any]:
-    """The loop of an LSTM over time, and its gradient written out.
+def _recurrence(advance: Any, products: Tensor, recurrent: Tensor, keep: Tensor, state: State) -> tuple[Tensor, ...]:
+    """The loop of a recurrent layer over time, with its gradient taken a step at a time.
 
     TensorFlow's own gradient of the loop adds a gradient of the whole input and of `recurrent` in every step,
     which is quadratic in time; here the loop back keeps the gates' gradients and one product does the rest.
 
     Args:
-        products: inputs times kernel plus bias, `[time, batch, 4 units]`.
-        recurrent: `[units, 4 units]`.
-        h, c: the first state, `[batch, units]`.
+        advance: `Recurrent.advance`.
+        products: inputs times kernel plus bias, `[time, batch, gates * units]`.
+        recurrent: `[units, gates * units]`.
         keep: 1 where a step counts, `[time, batch, 1]`.
+        state: before the first step.
+
+    Returns:
+        The first part of the state after each step, `[time, batch, units]`, and the last state.
     """
     (steps,) = _sizes(products, 1)
-    units = recurrent.shape[0]
+    units, width = recurrent.shape
 
-    def forward(t: Tensor, h: Tensor, c: Tensor, gates: Tensor, hs: Tensor, cs: Tensor) -> tuple[Tensor, ...]:
-        activated = _activate(products[t] + tf.matmul(h, recurrent))
-        new_h, new_c = _advance(activated, c)
-        h, c = h + keep[t] * (new_h - h), c + keep[t] * (new_c - c)
-        return t + 1, h, c, gates.write(t, activated), hs.write(t, h), cs.write(t, c)
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def run(products: Tensor, recurrent: Tensor, *state: Tensor) -> tuple[Any, Any]:
+        def forward(t: Tensor, state: State, backs: Tensor, history: tuple[Tensor, ...]) -> tuple[Any, ...]:
+            back = tf.matmul(state[0], recurrent)
+            moved = advance(products[t], back, state)
+            state = tuple(old + keep[t] * (new - old) for old, new in zip(state, moved, strict=True))
+            history = tuple(array.write(t, part) for array, part in zip(history, state, strict=True))
+            return t + 1, state, backs.write(t, back), history
 
-    first_h, first_c = h, c
-    arrays = [_array(products.dtype, steps, [products.shape[1], size]) for size in (4 * units, units, units)]
-    loop = (tf.constant(0), h, c, *arrays)
-    _, h, c, gates, hs, cs = tf.while_loop(lambda t, *_: t < steps, forward, loop, maximum_iterations=steps)
-    gates, outputs, cells = gates.stack(), hs.stack(), cs.stack()
+        batch = products.shape[1]
+        backs = _array(products.dtype, steps, [batch, width])
+        history = tuple(_array(products.dtype, steps, [batch, units]) for _ in state)
+        loop = (tf.constant(0), state, backs, history)
+        _, last, backs, history = tf.while_loop(lambda t, *_: t < steps, forward, loop, maximum_iterations=steps)
+        backs, after = backs.stack(), [array.stack() for array in history]
 
-    def gradient(d_outputs: Tensor, d_h: Tensor, d_c: Tensor) -> tuple[Tensor, ...]:
-        h_before = tf.concat([first_h[tf.newaxis], outputs[:-1]], 0)
-        c_before = tf.concat([first_c[tf.newaxis], cells[:-1]], 0)
+        def gradient(d_outputs: Tensor, *d_last: Tensor) -> tuple[Tensor, ...]:
+            before = [tf.concat([first[tf.newaxis], part[:-1]], 0) for first, part in zip(state, after, strict=True)]
 
-        def backward(t: Tensor, d_h: Tensor, d_c: Tensor, d_gates: Tensor) -> tuple[Tensor, ...]:
-            d_h += d_outputs[t]
-            d_new_h, d_new_c = keep[t] * d_h, keep[t] * d_c
-            i, f, g, o = tf.split(gates[t], 4, -1)
-            tanh_c = tf.tanh(f * c_before[t] + i * g)
-            d_cell = d_new_c + d_new_h * o * (1 - tanh_c * tanh_c)
-            d_i, d_f = d_cell * g * i * (1 - i), d_cell * c_before[t] * f * (1 - f)
-            d_g, d_o = d_cell * i * (1 - g * g), d_new_h * tanh_c * o * (1 - o)
-            d_gate = tf.concat([d_i, d_f, d_g, d_o], -1)
-            d_h = d_h - d_new_h + tf.matmul(d_gate, recurrent, transpose_b=True)
-            return t - 1, d_h, d_c - d_new_c + d_cell * f, d_gates.write(t, d_gate)
+            def backward(t: Tensor, d_state: State, d_ins: Tensor, d_backs: Tensor) -> tuple[Any, ...]:
+                d_state = (d_state[0] + d_outputs[t], *d_state[1:])
+                inputs = (products[t], backs[t], tuple(part[t] for part in before))
+                with tf.GradientTape() as tape:
+                    tape.watch(inputs)
+                    moved = advance(*inputs)
+                d_moved = [keep[t] * part for part in d_state]
+                d_in, d_back, d_old = tape.gradient(moved, inputs, d_moved, unconnected_gradients="zero")
+                d_old = [part - moved + old for part, moved, old in zip(d_state, d_moved, d_old, strict=True)]
+                d_old[0] += tf.matmul(d_back, recurrent, transpose_b=True)
+                return t - 1, tuple(d_old), d_ins.write(t, d_in), d_backs.write(t, d_back)
 
-        loop = (steps - 1, d_h, d_c, _array(products.dtype, steps, [products.shape[1], 4 * units]))
-        _, d_h, d_c, d_gates = tf.while_loop(lambda t, *_: t >= 0, backward, loop, maximum_iterations=steps)
-        d_products = d_gates.stack()
-        flat_h, flat_gates = tf.reshape(h_before, [-1, units]), tf.reshape(d_products, [-1, 4 * units])
-        return d_products, tf.matmul(flat_h, flat_gates, transpose_a=True), d_h, d_c, tf.zeros_like(keep)
+            arrays = [_array(products.dtype, steps, [batch, width]) for _ in range(2)]
+            loop = (steps - 1, d_last, *arrays)
+            done = tf.while_loop(lambda t, *_: t >= 0, backward, loop, maximum_iterations=steps)
+            _, d_first, d_products, d_backs = done
+            flat_outputs = tf.reshape(before[0], [-1, units])
+            d_recurrent = tf.matmul(flat_outputs, tf.reshape(d_backs.stack(), [-1, width]), transpose_a=True)
+            return d_products.stack(), d_recurrent, *d_first
 
-    return (outputs, h, c), gradient
+        return (after[0], *last), gradient
 
-
-def _activate(gates: Tensor) -> Tensor:
-    input_gate, forget_gate, cell, output_gate = tf.split(gates, 4, -1)
-    return tf.concat([tf.sigmoid(input_gate), tf.sigmoid(forget_gate), tf.tanh(cell), tf.sigmoid(output_gate)], -1)
-
-
-def _advance(activated: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    input_gate, forget_gate, cell, output_gate = tf.split(activated, 4, -1)
-    c = forget_gate * c + input_gate * cell
-    return output_gate * tf.tanh(c), c
-
-
-def _forget_bias(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-    """Ones for the forget gate, so that a new network remembers (Jozefowicz et al., 2015)."""
-    units = shape[0] // 4
-    return tf.concat([tf.zeros(units, dtype), tf.ones(units, dtype), tf.zeros(2 * units, dtype)], 0)
+    results: tuple[Tensor, ...] = run(products, recurrent, *state)
+    return results
 
 
 def _sizes(tensor: Tensor, axes: int) -> list[Tensor]:

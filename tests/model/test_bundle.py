@@ -15,6 +15,7 @@ from model.bundle import (
     FILES,
     HEAD,
     PRETRAINED,
+    TRAINING,
     WEIGHTS,
     Bundle,
     BundleFacts,
@@ -137,6 +138,33 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
     assert f"{path} is missing" in str(caught.value)
 
 
+def put_with_training_weights(models: Path) -> Path:
+    with staging(models) as staged:
+        for name in (*FILES, TRAINING):
+            (staged / name).write_text(name)
+        return publish(staged, FACTS)
+
+
+def test_damaged_weights_for_training_are_noticed_by_training_only(tmp_path: Path) -> None:
+    directory = put_with_training_weights(tmp_path)
+    assert Bundle.open(directory, training=True) == Bundle.open(directory) == Bundle(directory, FACTS)
+    (directory / TRAINING).write_text("damaged")
+    assert Bundle.open(directory).facts == FACTS
+    with pytest.raises(ModelFormatError, match=f"{TRAINING} is damaged"):
+        Bundle.open(directory, training=True)
+
+
+def test_weights_for_training_may_be_left_out_but_not_slipped_in(tmp_path: Path) -> None:
+    directory = put_with_training_weights(tmp_path)
+    (directory / TRAINING).unlink()
+    assert Bundle.open(directory, training=True).facts == FACTS
+    other = put(tmp_path)
+    (other / TRAINING).write_text("of another model")
+    assert Bundle.open(other).facts == FACTS
+    with pytest.raises(ModelFormatError, match=TRAINING):
+        Bundle.open(other, training=True)
+
+
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
         Bundle.open(tmp_path / "absent")
@@ -147,7 +175,7 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     "head",
     [
         *(b"", b"{", b"\xff\xfe", b"null", b"[]", b"3", b'"text"', b"{}"),
-        *(b'{"format": 1}', b'{"format": 1, "facts": 3}', b'{"format": 1, "facts": {}, "files": {}}'),
+        *(b'{"format": 2}', b'{"format": 2, "facts": 3}', b'{"format": 2, "facts": {}, "files": {}}'),
     ],
 )
 def test_a_head_of_garbage_is_refused(tmp_path: Path, head: bytes) -> None:
@@ -206,10 +234,10 @@ def test_a_head_of_other_fields_is_refused_and_the_field_named(
 
 def test_another_format_is_refused_as_that_whatever_else_it_says(tmp_path: Path) -> None:
     directory = put(tmp_path)
-    rewrite_head(directory, lambda head: head.update(format=2, facts={"colour": "red"}))  # type: ignore[call-overload]
+    rewrite_head(directory, lambda head: head.update(format=1, facts={"colour": "red"}))  # type: ignore[call-overload]
     with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
         Bundle.open(directory)
-    assert "has format 2, not 1" in str(caught.value)
+    assert "has format 1, not 2" in str(caught.value)
 
 
 NO_BUNDLES = ("nothing", ".", "..", "../x", "x/../x", "/", ".new-abc", "bundle.json")

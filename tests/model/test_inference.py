@@ -16,7 +16,7 @@ TOKENS = np.array([START, 9, 17], np.int64)
 CONTEXTS = [[5, 6, 7, 8, 9], [10], [11, 12, 13, 14, 15, 16, 17, 18, 19]]
 
 
-@pytest.fixture(scope="module", params=["base", "classic"])
+@pytest.fixture(scope="module", params=["base", "classic", "gru"])
 def config(request: pytest.FixtureRequest) -> Seq2SeqConfig:
     return CONFIGS[request.param]
 
@@ -94,8 +94,9 @@ def test_a_state_has_what_attention_looks_at_only_where_there_is_attention(
     config: Seq2SeqConfig, inference: Inference
 ) -> None:
     state = inference.encode(CONTEXTS)
-    assert sorted(state.context) == (["absent", "keys", "memory"] if config.attention == "luong" else [])
-    assert sorted(state.layers) == sorted(f"{kind}_{layer}" for kind in "hc" for layer in range(config.decoder_layers))
+    assert sorted(state.context) == (["absent", "keys", "memory"] if config.attention != "none" else [])
+    parts = "hc" if config.cell == "lstm" else "h"
+    assert sorted(state.layers) == sorted(f"{part}_{layer}" for part in parts for layer in range(config.decoder_layers))
     assert {value.shape[0] for value in arrays(state).values()} == {3}
 
 

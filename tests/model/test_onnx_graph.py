@@ -10,7 +10,7 @@ import onnx
 import pytest
 from safetensors.numpy import load_file
 
-from model.bundle import DECODER, ENCODER, WEIGHTS
+from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
 from model.inference import Inference
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
@@ -99,6 +99,19 @@ def test_exporting_a_loaded_int8_export_gives_the_same_integers(config: Seq2SeqC
         np.testing.assert_allclose(again[name], value, rtol=1e-6 if value.dtype == np.float32 else 0, err_msg=name)
 
 
+def test_training_goes_on_from_half_precision_where_there_is_such(tmp_path: Path) -> None:
+    network = lively_network(CONFIGS["base"])
+    export(network, tmp_path)
+    without = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    export(network, tmp_path, training=True)
+    assert {path.name for path in tmp_path.iterdir()} == {*without, TRAINING}
+    assert all((tmp_path / name).read_bytes() == content for name, content in without.items())
+    assert (tmp_path / TRAINING).stat().st_size < 2.5 * network.count_params() + 2000
+    loaded = weights_by_path(load_network(network.config, tmp_path))
+    for path, value in weights_by_path(network).items():
+        np.testing.assert_array_equal(loaded[path], value.astype(np.float16), err_msg=path)
+
+
 def test_exporting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     network = lively_network(CONFIGS["base"])
     export(network, tmp_path)
@@ -132,7 +145,7 @@ def test_int8_weights_leave_room_for_processors_that_add_products_in_pairs(tmp_p
     """Two products of an unsigned byte and such a weight fit into 16 bits: 2 * 255 * 63 < 2**15."""
     weights = exported_weights(lively_network(CONFIGS["base"]), tmp_path / "int8")
     integers = [value for value in weights.values() if value.dtype == np.int8]
-    assert len(integers) == 8
+    assert len(integers) == 12
     assert {int(np.abs(value).max()) for value in integers} == {63}
 
 

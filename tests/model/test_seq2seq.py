@@ -1,4 +1,4 @@
-"""The network: two faces of one set of layers, and an LSTM that is Keras's in all but speed."""
+"""The network: two faces of one set of layers, and recurrent layers that are Keras's in all but speed."""
 
 import json
 from dataclasses import FrozenInstanceError, asdict, replace
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.seq2seq import LSTM, Seq2SeqConfig, build
+from model.seq2seq import CELLS, Recurrent, Seq2SeqConfig, build
 from model.tokenizer import PAD
 from tests.model.tiny_network import (
     CONFIGS,
@@ -49,12 +49,14 @@ def test_a_reply_never_looks_ahead(config: Seq2SeqConfig) -> None:
 
 @every_shape
 def test_every_token_of_the_context_counts(config: Seq2SeqConfig) -> None:
-    network, (context,), replies = lively_network(config), random_contexts(config, (5,)), random_replies(config, 1)
-    expected = teacher_forced(network, [context], replies)
+    network, (context,) = lively_network(config), random_contexts(config, (5,))
+    replies = np.repeat(random_replies(config, 1), 6, axis=0)
+    contexts = [context.copy() for _ in replies]
     for position in range(len(context)):
-        changed = context.copy()
-        changed[position] = changed[position] % (config.vocabulary_size - 1) + 1
-        assert np.abs(teacher_forced(network, [changed], replies) - expected).max() > 1e-5
+        contexts[position][position] = context[position] % (config.vocabulary_size - 1) + 1
+    *changed, expected = teacher_forced(network, contexts, replies)
+    for logits in changed:
+        assert np.abs(logits - expected).max() > 1e-5
 
 
 @every_shape
@@ -88,6 +90,36 @@ def test_padding_changes_neither_the_loss_nor_its_gradients(config: Seq2SeqConfi
         np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
+ATTENTIVE = {name: config for name, config in CONFIGS.items() if config.attention != "none"}
+every_attention = pytest.mark.parametrize("config", ATTENTIVE.values(), ids=ATTENTIVE.keys())
+
+
+@every_attention
+def test_attention_weights_are_shares_of_the_tokens_that_are_there(config: Seq2SeqConfig) -> None:
+    network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
+    weights = np.asarray(network.attention_weights(tf.constant(padded(contexts, extra=2)), tf.constant(replies)))
+    assert weights.shape == (3, 6, 11)
+    np.testing.assert_allclose(weights.sum(-1), 1, atol=1e-6)
+    for row, context in enumerate(contexts):
+        assert (weights[row, :, : len(context)] > 0).all()
+        assert (weights[row, :, len(context) :] == 0).all()
+    assert (np.ptp(weights[0, :, :5], axis=-1) > 0.01).all()
+
+
+@every_attention
+def test_attention_weights_are_those_that_logits_come_from(config: Seq2SeqConfig) -> None:
+    """What is looked at, mixed by hand from the encoder's outputs, gives the logits that the network gives."""
+    network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config, time=3)
+    ids = tf.constant(padded(contexts))
+    weights = network.attention_weights(ids, tf.constant(replies))
+    memory, mask, states = network.encode(ids)
+    for time, tokens in enumerate(replies.T):
+        mixed = weights[:, time : time + 1] @ memory
+        logits, _ = network.decode_step(tf.constant(tokens), mixed, mask[:, :1], states)
+        expected, states = network.decode_step(tf.constant(tokens), memory, mask, states)
+        np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
 def test_dropout_drops_in_training_only() -> None:
     config = CONFIGS["base"]
     contexts, replies = tf.constant(padded(random_contexts(config))), tf.constant(random_replies(config))
@@ -119,8 +151,8 @@ def test_the_same_seed_builds_the_same_network() -> None:
 def test_a_new_network_remembers_and_knows_nothing() -> None:
     network = build(CONFIGS["base"])
     units = CONFIGS["base"].encoder_units
-    bias = np.asarray(network.encoder.bias)
-    assert bias.tolist() == [0.0] * units + [1.0] * units + [0.0] * 2 * units
+    bias = np.asarray(network.encoder[0][0].bias)
+    assert bias.tolist() == [0.0] * 2 * units + [1.0] * units + [0.0] * units
     logits = teacher_forced(network, random_contexts(network.config), random_replies(network.config))
     assert np.abs(logits).max() < 0.1
 
@@ -154,70 +186,92 @@ MASKS: dict[str, Any] = {
 }
 
 
-def same_lstms() -> tuple[LSTM, keras.layers.LSTM]:
-    """Ours and Keras's, with the same weights, none of which is zero."""
-    rng = np.random.default_rng(0)
-    ours, theirs = LSTM(UNITS), keras.layers.LSTM(UNITS, return_sequences=True, return_state=True)
-    ours.build((None, None, FEATURES))
-    theirs.build((None, None, FEATURES))
-    weights = [rng.normal(0, 0.6, variable.shape) for variable in ours.trainable_variables]
-    ours.set_weights(weights)
-    theirs.set_weights(weights)
-    return ours, theirs
+KERAS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
+every_cell = pytest.mark.parametrize("cell", CELLS)
 
 
-def results_and_gradients(run: Any, weights: list[Any], mask: Any) -> list[Any]:
-    """Outputs where the mask is, the last state, and the gradients of a random sum of all of them."""
+def lively_layer(cell: str) -> Recurrent:
+    """A layer none of whose weights is zero."""
+    layer, rng = CELLS[cell](UNITS), np.random.default_rng(0)
+    layer.build((None, None, FEATURES))
+    layer.set_weights([rng.normal(0, 0.6, variable.shape) for variable in layer.trainable_variables])
+    return layer
+
+
+def as_in_keras(cell: str, weights: list[Any]) -> list[Any]:
+    """Kernel, recurrent matrix and bias as Keras keeps them: gates of an LSTM in the order input, forget, cell, output;
+    a GRU with two biases, of which ours is the first.
+    """
+    if cell == "lstm":
+        return [np.concatenate([np.split(weight, 4, -1)[gate] for gate in (0, 2, 3, 1)], -1) for weight in weights]
+    kernel, recurrent, bias = weights
+    return [kernel, recurrent, np.stack([bias, np.zeros_like(bias)]) if cell == "gru" else bias]
+
+
+def results_and_gradients(run: Any, states: int, weights: list[Any], mask: Any) -> tuple[list[Any], list[Any]]:
+    """Outputs where the mask is, the last state, and the gradients of a random sum of all of them: of the inputs and
+    the first state, and of the weights.
+    """
     rng = np.random.default_rng(1)
     inputs = tf.constant(rng.normal(size=(BATCH, TIME, FEATURES)), tf.float32)
-    h, c = (tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32) for _ in range(2))
+    state = [tf.constant(rng.normal(size=(BATCH, UNITS)), tf.float32) for _ in range(states)]
     present = tf.constant(ALL_PRESENT if mask is None else mask, tf.float32)[:, :, tf.newaxis]
     with tf.GradientTape() as tape:
-        tape.watch([inputs, h, c])
-        outputs, last_h, last_c = run(inputs, h, c)
-        results = [outputs * present, last_h, last_c]
+        tape.watch([inputs, state])
+        outputs, *last = run(inputs, *state)
+        results = [outputs * present, *last]
         total = sum(tf.reduce_sum(value * rng.normal(size=value.shape).astype(np.float32)) for value in results)
-    gradients = tape.gradient(total, [inputs, h, c, *weights])
-    return [np.asarray(value) for value in (*results, *gradients)]
+    gradients = [np.asarray(value) for value in tape.gradient(total, [inputs, *state, *weights])]
+    return [np.asarray(value) for value in results] + gradients[: 1 + states], gradients[1 + states :]
 
 
+@every_cell
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [(name, "eager") for name in MASKS]
-    + [(name, mode) for name in ("no mask", "with holes") for mode in ("graph of any shape", "XLA")],
+    [*((name, "eager") for name in MASKS), ("with holes", "graph of any shape"), ("with holes", "XLA")],
 )
-def test_the_lstm_is_that_of_keras_in_outputs_and_gradients(name: str, mode: str) -> None:
-    ours, theirs = same_lstms()
+def test_a_layer_is_that_of_keras_in_outputs_and_gradients(cell: str, name: str, mode: str) -> None:
+    ours, theirs = lively_layer(cell), KERAS[cell](UNITS, return_sequences=True, return_state=True)
+    theirs.build((None, None, FEATURES))
+    theirs.set_weights(as_in_keras(cell, ours.get_weights()))
     mask = MASKS[name]
     present = None if mask is None else tf.constant(mask, tf.float32)
 
-    def run_ours(inputs: Any, h: Any, c: Any) -> Any:
-        return ours(inputs, h, c, present)
+    def run_ours(inputs: Any, *state: Any) -> Any:
+        outputs, last = ours(inputs, state, present)
+        return outputs, *last
 
-    def run_theirs(inputs: Any, h: Any, c: Any) -> Any:
-        return theirs(inputs, initial_state=[h, c], mask=None if mask is None else tf.constant(mask, tf.bool))
+    def run_theirs(inputs: Any, *state: Any) -> Any:
+        return theirs(inputs, initial_state=list(state), mask=None if mask is None else tf.constant(mask, tf.bool))
 
     if mode == "graph of any shape":
-        shapes = [tf.TensorSpec(shape) for shape in ((None, None, FEATURES), (None, UNITS), (None, UNITS))]
-        run_ours = tf.function(run_ours, input_signature=shapes)
+        states = [tf.TensorSpec((None, UNITS))] * ours.state_size
+        run_ours = tf.function(run_ours, input_signature=[tf.TensorSpec((None, None, FEATURES)), *states])
     if mode == "XLA":
         run_ours = tf.function(run_ours, jit_compile=True)
-    expected = results_and_gradients(run_theirs, [variable.value for variable in theirs.trainable_variables], mask)
-    values = results_and_gradients(run_ours, [variable.value for variable in ours.trainable_variables], mask)
-    assert len(values) == 9
-    for value, other in zip(values, expected, strict=True):
+    runs = ((run_theirs, theirs), (run_ours, ours))
+    (expected, their_weights), (values, our_weights) = (
+        results_and_gradients(run, ours.state_size, [variable.value for variable in layer.trainable_variables], mask)
+        for run, layer in runs
+    )
+    our_weights, bias = as_in_keras(cell, our_weights), our_weights[2]
+    if cell == "gru":
+        our_weights[2], their_weights[2] = bias, their_weights[2][0]
+    assert len(values) == 2 + 2 * ours.state_size
+    for value, other in zip([*values, *our_weights], [*expected, *their_weights], strict=True):
         assert np.abs(other).max() > 0.01
         np.testing.assert_allclose(value, other, atol=2e-5)
 
 
-def test_the_lstm_goes_on_from_step_to_step_as_in_one_run() -> None:
-    lstm, _ = same_lstms()
+@every_cell
+def test_a_layer_goes_on_from_step_to_step_as_in_one_run(cell: str) -> None:
+    layer = lively_layer(cell)
     inputs = np.random.default_rng(2).normal(size=(BATCH, TIME, FEATURES)).astype(np.float32)
-    zeros = tf.zeros([BATCH, UNITS])
-    outputs, last_h, last_c = lstm(tf.constant(inputs), zeros, zeros)
-    h = c = zeros
+    state = layer.zero_state(BATCH, tf.float32)
+    outputs, last = layer(tf.constant(inputs), state)
     for time in range(TIME):
-        h, c = lstm.step(tf.constant(inputs[:, time]), h, c)
-        np.testing.assert_allclose(h, outputs[:, time], atol=1e-6)
-    np.testing.assert_allclose(h, last_h, atol=1e-6)
-    np.testing.assert_allclose(c, last_c, atol=1e-6)
+        state = layer.step(tf.constant(inputs[:, time]), state)
+        np.testing.assert_allclose(state[0], outputs[:, time], atol=1e-6)
+    assert len(state) == len(last) == layer.state_size
+    for part, expected in zip(state, last, strict=True):
+        np.testing.assert_allclose(part, expected, atol=1e-6)

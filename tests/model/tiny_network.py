@@ -25,14 +25,22 @@ CONFIGS = {
         attention="none",
         tied=False,
     ),
-    "one direction with attention, untied": Seq2SeqConfig(
-        vocabulary_size=30, embedding_dim=6, encoder_units=8, bidirectional=False, decoder_layers=3, tied=False
+    "deep": Seq2SeqConfig(
+        vocabulary_size=30,
+        embedding_dim=6,
+        encoder_layers=2,
+        encoder_units=8,
+        bidirectional=False,
+        decoder_layers=3,
+        attention="bahdanau",
+        tied=False,
     ),
-    "two directions without attention": Seq2SeqConfig(
-        vocabulary_size=30, embedding_dim=6, encoder_units=7, decoder_layers=1, attention="none"
+    "gru": Seq2SeqConfig(vocabulary_size=30, cell="gru", embedding_dim=6, encoder_layers=2, encoder_units=5),
+    "rnn": Seq2SeqConfig(
+        vocabulary_size=30, cell="rnn", embedding_dim=6, encoder_units=7, decoder_layers=1, attention="none"
     ),
 }
-"""The shapes of both presets, and what they leave out."""
+"""The shapes of two presets, and each other value of a field at least once."""
 
 Floats = npt.NDArray[np.float32]
 
