@@ -50,7 +50,9 @@ class PresetName(StrEnum):
     """The presets of `training.presets`, here so that --help need not import them."""
 
     CLASSIC = "classic"
+    SMALL = "small"
     BASE = "base"
+    LARGE = "large"
 
 
 Exports = Annotated[

@@ -1,10 +1,19 @@
 """The networks on offer, each with the settings it trains well with."""
 
-from dataclasses import dataclass, field, replace
+import json
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from model import ChinwagError
 from model.tokenizer import Tokens
+
+if TYPE_CHECKING:
+    from model.seq2seq import Seq2SeqConfig
+
+
+class PresetError(ChinwagError):
+    """A preset cannot be used; the message says which and why, in one sentence."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +68,43 @@ class Preset:
     vocabulary_size: int = 4096
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
+    @classmethod
+    def load(cls, path: Path) -> "Preset":
+        """Read a file that `save` wrote, or a person.
+
+        Raises:
+            PresetError: it is no preset.
+        """
+        try:
+            written = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**written | {"training": TrainingConfig(**written.get("training", {}))})
+        except OSError as error:
+            names = ", ".join(PRESETS)
+            raise PresetError(
+                f"There is no preset {path} ({error.strerror}): name one of {names}, or a file that `tune` wrote."
+            ) from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PresetError(f"{path} is no preset ({error}): compare it with a file that `tune` wrote.") from error
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    def shape(self, vocabulary_size: int) -> "Seq2SeqConfig":
+        """The shape of its network.
+
+        Raises:
+            PresetError: a field of it is none of a network's.
+        """
+        from model.seq2seq import Seq2SeqConfig  # TensorFlow comes along: only where a network is made
+
+        try:
+            return Seq2SeqConfig(vocabulary_size=vocabulary_size, **self.network)
+        except TypeError as error:
+            raise PresetError(f"The preset's network cannot be made ({error}): correct it.") from error
+
+
+_OURS = TrainingConfig(context_dropout=0.1)
 
 PRESETS: dict[str, Preset] = {
     # The textbook's encoder-decoder (Sutskever et al., 2014; Chollet, 2017): the context is one state.
@@ -73,6 +119,18 @@ PRESETS: dict[str, Preset] = {
         },
         training=TrainingConfig(optimizer="rmsprop", learning_rate=1e-3, warm_up=0, decay="none", clip_norm=5.0),
     ),
+    "small": Preset(
+        {
+            "embedding_dim": 128,
+            "encoder_units": 96,
+            "bidirectional": True,
+            "decoder_layers": 1,
+            "attention": "luong",
+            "tied": True,
+            "dropout": 0.05,
+        },
+        training=_OURS,
+    ),
     "base": Preset(
         {
             "embedding_dim": 256,
@@ -82,7 +140,21 @@ PRESETS: dict[str, Preset] = {
             "attention": "luong",
             "tied": True,
             "dropout": 0.1,
-        }
+        },
+        training=_OURS,
+    ),
+    "large": Preset(
+        {
+            "embedding_dim": 384,
+            "encoder_layers": 2,
+            "encoder_units": 320,
+            "bidirectional": True,
+            "decoder_layers": 2,
+            "attention": "luong",
+            "tied": True,
+            "dropout": 0.2,
+        },
+        training=_OURS,
     ),
 }
 
@@ -95,15 +167,25 @@ class Start:
     """What training starts from.
 
     Attributes:
-        preset: the name of the network's preset.
+        preset: the name of the network's preset, or the file that holds it.
         bundle: the bundle whose network goes on learning; None starts a new one.
     """
 
     preset: str
     bundle: Path | None = None
 
+    @property
+    def name(self) -> str:
+        """The preset's name, without the folder of its file."""
+        return self.preset if self.preset in PRESETS else Path(self.preset).stem
+
+    @property
+    def settings(self) -> Preset:
+        """The preset. Raises PresetError: there is none."""
+        return PRESETS.get(self.preset) or Preset.load(Path(self.preset))
+
     def config(self, *, seed: int = 0, **changes: float | None) -> TrainingConfig:
         """The preset's settings, gentler for a network that has learned before, with what is changed and not None."""
-        config = PRESETS[self.preset].training if self.bundle is None else FINE_TUNING
+        config = self.settings.training if self.bundle is None else FINE_TUNING
         named: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         return replace(config, seed=seed, **named)
