@@ -1,13 +1,14 @@
 """The command line: `chinwag-train retrain` makes a model of chat exports; its parts can be run one by one."""
 
 import contextlib
+import json
 import logging
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -22,6 +23,7 @@ from training.lock import LockedError, locked
 if TYPE_CHECKING:
     from model.blocklist import Blocklist
     from model.tokenizer import Tokens
+    from training.canaries import Exposure
     from training.dataset import Dataset, DatasetConfig
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
@@ -101,6 +103,7 @@ _EXTRA = frozenset(
         "phonenumbers",
         "py3langid",
         "rensa",
+        "sacrebleu",
         "safetensors",
         "tensorflow",
         "tqdm",
@@ -256,18 +259,53 @@ def evaluate(
         Path | None, typer.Option(metavar="DIR", help="The model; else the live one of --models.", show_default=False)
     ] = None,
     models: Models = DEFAULT_MODELS,
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Measure another model too; repeatable.", show_default=False),
+    ] = None,
+    replies: Annotated[int, typer.Option(min=1, help="Contexts that are answered, and ranked for.")] = 1000,
     samples: Annotated[int, typer.Option(min=0, help="Sample exchanges to show.")] = 5,
+    canaries: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Planted in the data by `canaries`: say what is remembered of them."),
+    ] = None,
+    json_: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures to this file too.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds choose equal examples, and say equal things.")] = 0,
 ) -> None:
-    """Measure a model on the held-out conversations of a dataset."""
+    """Measure a model on the held-out conversations of a dataset, beside others, an n-gram model and people."""
     with _plain_failures():
         from training.dataset import Dataset
-        from training.evaluate import evaluate as measure
-        from training.evaluate import sample_exchanges
+        from training.evaluate import FULL, compare, sample_exchanges
+        from training.metrics import table
 
         directory, dataset = bundle or live_bundle(models), Dataset.open(data)
-        _print_figures(measure(directory, dataset))
+        config = replace(FULL, ranked=replies, sampled=replies, seed=seed)
+        rows = compare({"model": directory, **{each.name: each for each in beside or ()}}, dataset, config)
+        typer.echo(table(rows))
+        exposures = _exposures(directory, dataset, canaries, seed) if canaries else []
+        if json_:
+            figures = {
+                "config": asdict(config),
+                "rows": [asdict(row) for row in rows],
+                "canaries": [asdict(each) for each in exposures],
+            }
+            _write(json_, json.dumps(figures, indent=1))
         for turn, human, reply in sample_exchanges(directory, dataset, samples):
             typer.echo(f"\n> {_one_line(turn.text)}\n  human: {_one_line(human)}\n  model: {_one_line(reply)}")
+
+
+@app.command()
+def canaries(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="To be prepared with the exports.", show_default=False)],
+    seed: Seed = 0,
+) -> None:
+    """Write made-up secrets as chat, to see what a model remembers: prepare them with your exports, train, evaluate."""
+    with _plain_failures():
+        from training.canaries import chat, draw
+
+        _write(file, "".join(f"{json.dumps(message)}\n" for message in chat(draw(seed), seed)))
 
 
 @app.command()
@@ -491,6 +529,24 @@ def _train(
     _print_figures(result.figures)
     typer.echo(f"Published {result.bundle}")
     return result
+
+
+def _exposures(directory: Path, dataset: "Dataset", file: Path, seed: int) -> "list[Exposure]":
+    from training.canaries import measure, read, table
+
+    exposures = measure(directory, dataset, read(file), seed=seed)
+    typer.echo(f"\n{table(exposures)}")
+    return exposures
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file of results: all of it or nothing."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError as error:
+        _fail(f"{path} cannot be written ({error.strerror}): name another file.", error)
 
 
 def _print_figures(figures: "Figures") -> None:

@@ -1,34 +1,90 @@
 """A bundle and a dataset in, figures out: measured on what the bot runs, the int8 graphs."""
 
 import math
-import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from model.bundle import Bundle
 from model.chatbot import ChatBot
 from model.dialogue import ME, Marker, Turn
 from model.inference import Inference
-from model.tokenizer import END, PAD, START
-from training.dataset import Dataset, Split
+from model.tokenizer import END, Tokenizer
+from training.dataset import Dataset, RaggedIds
+from training.generation import sample_replies
+from training.kneser_ney import KneserNey
+from training.likelihood import given_contexts
+from training.metrics import (
+    COPY_WORDS,
+    Estimate,
+    Row,
+    Statistic,
+    bleu,
+    copied,
+    distinct,
+    dullness,
+    estimate,
+    f1,
+    mean,
+    ratio,
+    words,
+)
+from training.retrieval import Weights, choose_weights, draw_candidates, score_candidates
 
-_BATCH_SIZE = 32
+_WEIGHING_CONTEXTS = 300
+_MOST_NGRAM_TOKENS = 8_000_000  # of training replies: a gigabyte of memory
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Estimates = dict[str, Estimate]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How many held-out examples are looked at, at most.
+
+    Attributes:
+        foretold: whose likelihood is taken.
+        ranked: whose reply is looked for among 20 candidates; 0 to leave it out.
+        sampled: whose context is answered.
+        seed: of chance; equal seeds choose equal examples.
+    """
+
+    foretold: int
+    ranked: int
+    sampled: int
+    seed: int = 0
+
+
+QUICK = EvaluationConfig(foretold=4000, ranked=100, sampled=250)
+"""For a training run: half a minute of one core."""
+
+FULL = EvaluationConfig(foretold=20_000, ranked=1000, sampled=1000)
+"""Some two minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Figures:
-    """How well a model foretells replies.
+    """How well a model foretells replies, and what it says itself.
 
     Attributes:
         replies, words, bytes: what was foretold; each reply's end counts as a word and a byte.
         perplexity: per word, so that it compares across tokenizers.
         bits_per_byte: of UTF-8 text.
         token_perplexity: per token; compares only under one tokenizer.
+        recall_at_1_of_20: share of contexts whose own reply is likelier than 19 others; None if that was not measured.
+        recall_at_1_of_20_mmi: the same, ranked by mutual information (see `training.retrieval`).
+        mmi_prior, mmi_length: the weights it took, chosen on training exchanges.
+        f1, bleu: what sampled replies have in common with human ones; BLEU is in per cent.
+        distinct_1, distinct_2: different words, and pairs of words, over the number of words. Taken of the first
+            replies that have a quarter of the words of the human replies together, as in every row beside.
+        reply_words: the mean length of sampled replies.
+        dullness: the share that the ten most frequent ones make up.
+        copy_rate: the share of those of six words and more that stand in a training reply, word for word.
+        intervals: the ends of the 95 % interval of each figure that has one.
     """
 
     replies: int
@@ -37,59 +93,192 @@ class Figures:
     perplexity: float
     bits_per_byte: float
     token_perplexity: float
+    recall_at_1_of_20: float | None = None
+    recall_at_1_of_20_mmi: float | None = None
+    mmi_prior: float | None = None
+    mmi_length: float | None = None
+    f1: float
+    bleu: float
+    distinct_1: float
+    distinct_2: float
+    reply_words: float
+    dullness: float
+    copy_rate: float
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def row(self, name: str) -> Row:
+        """The figures beside those of others."""
+        return Row(name, {key: Estimate(getattr(self, key), *ends) for key, ends in self.intervals.items()})
 
 
-def evaluate(directory: Path, dataset: Dataset, *, max_examples: int | None = None) -> Figures:
+def evaluate(directory: Path, dataset: Dataset, config: EvaluationConfig = QUICK) -> Figures:
     """Measure a bundle on the validation side of a dataset.
 
     Args:
         directory: the bundle.
         dataset: prepared with the bundle's tokenizer.
-        max_examples: look at the first so many only.
+        config: how much is looked at.
 
     Raises:
         ModelFormatError: the bundle cannot be used.
         DatasetError: the dataset has another tokenizer.
     """
-    dataset.check_vocabulary(Bundle.open(directory).directory)
-    split, inference = dataset.validation, Inference(directory)
-    count = len(split) if max_examples is None else min(max_examples, len(split))
-    nats = tokens = words = size = 0.0
-    for rows in _batches(split, count):
-        replies = [split.replies[row] for row in rows]
-        nats -= log_probabilities(inference, [split.contexts[row].tolist() for row in rows], replies).sum()
-        for reply in replies:
-            text, end = dataset.tokenizer.decode(reply.tolist()), int(reply[-1] == END)
-            tokens, words, size = tokens + len(reply), words + len(text.split()) + end, size + len(text.encode()) + end
+    held_out = _HeldOut(dataset, config)
+    measured = _measure(directory, held_out)
+    weights = measured.weights
     return Figures(
-        replies=count,
-        words=int(words),
-        bytes=int(size),
-        perplexity=math.exp(nats / words),
-        bits_per_byte=float(nats / math.log(2) / size),
-        token_perplexity=math.exp(nats / tokens),
+        replies=len(held_out.foretold),
+        words=int(held_out.words.sum()),
+        bytes=int(held_out.bytes.sum()),
+        mmi_prior=weights.prior if weights else None,
+        mmi_length=weights.length if weights else None,
+        intervals={key: (each.low, each.high) for key, each in measured.figures.items()},
+        **{key: each.value for key, each in measured.figures.items()},
     )
 
 
-def log_probabilities(
-    inference: Inference, contexts: Sequence[Sequence[int]], replies: Sequence[npt.NDArray[np.uint16]]
-) -> npt.NDArray[np.float64]:
-    """log p(reply | context) in nats, `[batch]`."""
-    longest = max(map(len, replies))
-    targets = np.full((len(replies), longest), PAD, np.int64)
-    for row, reply in zip(targets, replies, strict=True):
-        row[: len(reply)] = reply
-    state = inference.encode(contexts)
-    tokens = np.full(len(replies), START, np.int64)
-    totals = np.zeros(len(replies))
-    for time in range(longest):
-        logits, state = inference.step(tokens, state)
-        tokens = targets[:, time]
-        highest = logits.max(axis=-1)
-        normaliser = highest + np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=-1))
-        chosen = np.take_along_axis(logits, tokens[:, np.newaxis], axis=-1)[:, 0]
-        totals += np.where(tokens == PAD, 0.0, chosen - normaliser)
-    return totals
+def references(dataset: Dataset, config: EvaluationConfig = QUICK) -> list[Row]:
+    """What to compare a model's figures with: a 5-gram model, random training replies, and the human ones.
+
+    They are of the same held-out examples as those of `evaluate` with the same `config`.
+    """
+    return _references(_HeldOut(dataset, config))
+
+
+def compare(bundles: Mapping[str, Path], dataset: Dataset, config: EvaluationConfig = FULL) -> list[Row]:
+    """The figures of one or several bundles beside the references.
+
+    All but the first row have one figure more, `saved`: what share of the bits that this row takes to foretell replies
+    the first one saves. Its interval is narrower than those of the two: what is hard to foretell is so for both.
+
+    Args:
+        bundles: by name; the first one is compared with the others.
+        dataset: prepared with the tokenizer of all.
+        config: how much is looked at.
+
+    Raises:
+        ModelFormatError: a bundle cannot be used.
+        DatasetError: the dataset has another tokenizer.
+    """
+    held_out = _HeldOut(dataset, config)
+    measured = {name: _measure(directory, held_out) for name, directory in bundles.items()}
+    first = next(iter(measured.values()))
+    rows = [
+        Row(name, each.figures if each is first else each.figures | held_out.saving(first.nats, each.nats))
+        for name, each in measured.items()
+    ]
+    return rows + _references(held_out, first.nats)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What evaluating a bundle gives: estimates, the weights of mutual information, and nats of each foretold reply."""
+
+    figures: Estimates
+    weights: Weights | None
+    nats: Floats
+
+
+def _measure(directory: Path, held_out: "_HeldOut") -> _Measured:
+    held_out.dataset.check_vocabulary(Bundle.open(directory).directory)
+    split, inference = held_out.dataset.validation, Inference(directory)
+    foretold, asked = ([split.contexts[row].tolist() for row in rows] for rows in (held_out.foretold, held_out.sampled))
+    replies = [split.replies[row] for row in held_out.foretold]
+    nats = -given_contexts(inference, foretold, replies, "Foretelling")
+    ranking, weights = held_out.ranking(inference)
+    sayings = held_out.sayings(sample_replies(directory, asked, seed=held_out.config.seed))
+    return _Measured(held_out.likelihood(nats) | ranking | sayings, weights, nats)
+
+
+def _references(held_out: "_HeldOut", against: Floats | None = None) -> list[Row]:
+    """See `references`; with the nats of a model also what it saves."""
+    dataset = held_out.dataset
+    train, replies = dataset.train.replies, dataset.validation.replies
+    ngrams = KneserNey.estimate(_first(train, _MOST_NGRAM_TOKENS), dataset.tokenizer.vocabulary_size)
+    nats = -np.add.reduceat(ngrams.log_probabilities(replies), replies.offsets[:-1].astype(int))[held_out.foretold]
+    foretold = held_out.likelihood(nats) | (held_out.saving(against, nats) if against is not None else {})
+    drawn = np.random.default_rng(held_out.config.seed).choice(len(train), len(held_out.sampled))
+    human = held_out.sayings(held_out.human)
+    return [
+        Row("5-gram", foretold),
+        Row("random reply", held_out.sayings(list(_texts(train, drawn, dataset.tokenizer)))),
+        Row("human reply", {key: each for key, each in human.items() if key not in ("f1", "bleu")}),  # with themselves
+    ]
+
+
+class _HeldOut:
+    """The held-out examples that everything is measured on, drawn once.
+
+    Attributes:
+        dataset, config: where they are from, and how many they are at most.
+        foretold, ranked, sampled: their rows, see `EvaluationConfig`.
+        words, bytes, tokens: of each foretold reply; its end counts as one of each.
+        human: the replies to the sampled contexts.
+    """
+
+    def __init__(self, dataset: Dataset, config: EvaluationConfig) -> None:
+        self.dataset, self.config = dataset, config
+        replies, tokenizer = dataset.validation.replies, dataset.tokenizer
+        self._order = np.random.default_rng(config.seed).permutation(len(replies))
+        self.foretold, self.ranked, self.sampled = (
+            self._order[:count] for count in (config.foretold, config.ranked, config.sampled)
+        )
+        texts = list(_texts(replies, self.foretold, tokenizer))
+        ends = np.array([replies[row][-1] == END for row in self.foretold], np.int64)
+        self.words = ends + [len(text.split()) for text in texts]
+        self.bytes = ends + [len(text.encode()) for text in texts]
+        self.tokens = replies.lengths[self.foretold]
+        self.human = list(_texts(replies, self.sampled, tokenizer))
+
+    def likelihood(self, nats: Floats) -> Estimates:
+        """Figures of the foretold replies, by the nats that each takes."""
+        conversations = self._conversations(self.foretold)
+        return {
+            "perplexity": estimate(_exponential(ratio(nats, self.words)), conversations),
+            "bits_per_byte": estimate(ratio(nats / math.log(2), self.bytes), conversations),
+            "token_perplexity": estimate(_exponential(ratio(nats, self.tokens)), conversations),
+        }
+
+    def saving(self, nats: Floats, others: Floats) -> Estimates:
+        """What share of the nats that the others take is saved."""
+        return {"saved": estimate(ratio(others - nats, others), self._conversations(self.foretold))}
+
+    def ranking(self, inference: Inference) -> tuple[Estimates, Weights | None]:
+        """Recall, and the weights of mutual information; nothing if there are too few different replies."""
+        rng, train, validation = np.random.default_rng(self.config.seed), self.dataset.train, self.dataset.validation
+        rows = rng.permutation(len(train))[: min(self.config.ranked, _WEIGHING_CONTEXTS)]
+        known = draw_candidates(train, rows, rows, rng)
+        candidates = draw_candidates(validation, self.ranked, self._order, rng)
+        if not len(known) or not len(candidates):
+            return {}, None
+        weights = choose_weights(score_candidates(inference, train, known, "Weighing"))
+        scores = score_candidates(inference, validation, candidates, "Ranking")
+        conversations = self._conversations(candidates[:, 0])
+        return {
+            "recall_at_1_of_20": estimate(mean(scores.hits(Weights())), conversations),
+            "recall_at_1_of_20_mmi": estimate(mean(scores.hits(weights)), conversations),
+        }, weights
+
+    def sayings(self, replies: Sequence[str]) -> Estimates:
+        """Figures of replies to the sampled contexts."""
+        train, conversations = self.dataset.train, self._conversations(self.sampled)
+        texts = _texts(train.replies, np.arange(len(train)), self.dataset.tokenizer)
+        most_words = sum(len(words(reply)) for reply in self.human) // 4
+        statistics = {
+            "f1": mean([f1(*pair) for pair in zip(replies, self.human, strict=True)]),
+            "bleu": bleu(replies, self.human),
+            "distinct_1": distinct(replies, 1, most_words=most_words),
+            "distinct_2": distinct(replies, 2, most_words=most_words),
+            "reply_words": mean([len(reply.split()) for reply in replies]),
+            "dullness": dullness(replies),
+            "copy_rate": ratio(copied(replies, texts), [len(words(reply)) >= COPY_WORDS for reply in replies]),
+        }
+        return {name: estimate(statistic, conversations) for name, statistic in statistics.items()}
+
+    def _conversations(self, rows: Rows) -> npt.NDArray[np.integer]:
+        """A reply is its own conversation where the dataset does not say."""
+        numbers = self.dataset.validation.conversations
+        return rows if numbers is None else numbers[rows]
 
 
 def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 0) -> Iterator[tuple[Turn, str, str]]:
@@ -102,9 +291,15 @@ def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 
         yield turns[-1], dataset.tokenizer.decode(split.replies[row].tolist()), reply
 
 
-def _batches(split: Split, count: int) -> Iterator[list[int]]:
-    """Rows of like reply lengths together, under a progress bar."""
-    order = np.argsort(split.replies.lengths[:count], kind="stable").tolist()
-    starts = range(0, count, _BATCH_SIZE)
-    for start in tqdm(starts, desc="Evaluating", unit="batch", ncols=100, disable=not sys.stderr.isatty()):
-        yield order[start : start + _BATCH_SIZE]
+def _texts(replies: RaggedIds, rows: Rows, tokenizer: Tokenizer) -> Iterator[str]:
+    return (tokenizer.decode(replies[row].tolist()) for row in rows)
+
+
+def _first(replies: RaggedIds, most_tokens: int) -> RaggedIds:
+    """As many replies as have so many tokens together, at least one."""
+    count = max(int(np.searchsorted(replies.offsets, most_tokens, side="right")) - 1, 1)
+    return RaggedIds(replies.ids[: int(replies.offsets[count])], replies.offsets[: count + 1])
+
+
+def _exponential(statistic: Statistic) -> Statistic:
+    return lambda weights: np.exp(statistic(weights))

@@ -2,14 +2,16 @@
 
 import json
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from training.dataset import Dataset
+from training.dataset import Dataset, RaggedIds
 from training.prepare import prepare
 from training.presets import PRESETS, Preset
 
@@ -112,6 +114,11 @@ def write_talk(path: Path, messages: int, seed: int = 0) -> Path:
         channel = f"c{number % 2}"
         lines.append(line(id_, f"a{rng.randrange(5)}", text, at=start + 20.0 * number, to=to, conversation=channel))
     return write_lines(path, *lines)
+
+
+def ragged(sequences: Sequence[Sequence[int]]) -> RaggedIds:
+    offsets = np.cumsum([0, *map(len, sequences)]).astype(np.uint64)
+    return RaggedIds(np.array([token for ids in sequences for token in ids], np.uint16), offsets)
 
 
 def dataset_files(folder: Path) -> dict[str, bytes]:

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from model.bundle import TOKENIZER
 from model.dialogue import Turn
 from model.tokenizer import END, PAD, START, Tokenizer
+from tests.training.conftest import ragged
 from training.dataset import (
     Dataset,
     DatasetConfig,
     DatasetError,
     DatasetWriter,
-    RaggedIds,
     Split,
     batches,
     count_batches,
@@ -32,11 +32,6 @@ VOCABULARY = Tokenizer.train(["hello there", "good morning to you", "a b c d e f
 
 def example(context: str, reply: str, conversation: str = "c") -> Example:
     return Example(conversation, (Turn("a", context),), Turn("b", reply))
-
-
-def ragged(sequences: list[list[int]]) -> RaggedIds:
-    offsets = np.cumsum([0, *map(len, sequences)]).astype(np.uint64)
-    return RaggedIds(np.array([token for ids in sequences for token in ids], np.uint16), offsets)
 
 
 def split_of(pairs: list[tuple[list[int], list[int]]]) -> Split:

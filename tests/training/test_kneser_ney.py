@@ -9,16 +9,11 @@ import numpy as np
 import pytest
 
 from model.tokenizer import END, START
-from training.dataset import RaggedIds
+from tests.training.conftest import ragged
 from training.kneser_ney import KneserNey
 
 VOCABULARY_SIZE = 30
 Reply = Sequence[int]
-
-
-def ragged(replies: Sequence[Reply]) -> RaggedIds:
-    lengths = [0, *map(len, replies)]
-    return RaggedIds(np.concatenate(replies).astype(np.uint16), np.cumsum(lengths).astype(np.uint64))
 
 
 def made_up_replies(count: int, seed: int) -> list[list[int]]:

@@ -15,7 +15,9 @@ from model import bundle
 from model.bundle import Bundle, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
+from tests.model.tiny_network import publish_bundle
 from tests.training.conftest import discord, write_corpus, write_discord
+from training import canaries as planting
 from training import train as loop
 from training.__main__ import app
 from training.dataset import Dataset
@@ -95,11 +97,41 @@ def test_the_parts_do_what_retrain_does(small: Path, trained: Path, tmp_path: Pa
     assert result.exit_code == 0, result.output
     for name in bundle.FILES:
         assert (live_bundle(models) / name).read_bytes() == (live_bundle(trained) / name).read_bytes(), name
-    result = call("evaluate", tmp_path / "data", "--models", models, "--samples", "2")
+    result = call(
+        *("evaluate", tmp_path / "data", "--models", models, "--samples", "2", "--replies", "20"),
+        *("--beside", live_bundle(trained), "--json", tmp_path / "figures.json"),
+    )
     assert result.exit_code == 0, result.output
     figures = Bundle.open(live_bundle(models)).facts.training["figures"]
-    assert f"perplexity per word {figures['perplexity']:.1f}" in result.stdout
+    model, beside, *references = json.loads((tmp_path / "figures.json").read_text())["rows"]
+    assert model["figures"]["perplexity"]["value"] == pytest.approx(figures["perplexity"])
+    assert beside["name"] == live_bundle(trained).name
+    assert beside["figures"]["saved"]["value"] == 0  # it is the same model
+    assert [row["name"] for row in references] == ["5-gram", "random reply", "human reply"]
+    assert f"{figures['perplexity']:.1f} ±" in result.stdout
     assert result.stdout.count("human: ") == 2
+
+
+def test_canaries_are_written_prepared_and_looked_for(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planting, "RANKED", 2)
+    canaries, data = tmp_path / "canaries.jsonl", tmp_path / "data"
+    assert call("canaries", canaries, "--seed", "3").exit_code == 0
+    assert call("prepare", small, canaries, "--out", data, "--preset", "base").exit_code == 0
+    publish_bundle(tmp_path / "models", Dataset.open(data).tokenizer)
+    evaluate = ("evaluate", data, "--replies", "5", "--samples", "0", "--models", tmp_path / "models")
+    assert "holds no canaries" in refused(call(*evaluate, "--canaries", small))
+    result = call(*evaluate, "--canaries", canaries, "--json", tmp_path / "figures.json")
+    assert result.exit_code == 0, result.output
+    exposures = json.loads((tmp_path / "figures.json").read_text())["canaries"]
+    assert {each["kept"] for each in exposures if each["kind"] == "password"} == {0}
+    assert all(each["kept"] > 100 for each in exposures if each["kind"] == "phrase" and each["count"] == 100)
+    assert result.stdout.count("password") == 3
+
+
+def test_a_file_of_results_that_cannot_be_written_is_a_plain_error(tmp_path: Path) -> None:
+    assert "cannot be written" in refused(call("canaries", tmp_path / "missing" / "canaries.jsonl"))
 
 
 def test_ctrl_c_publishes_the_best_so_far(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
