@@ -3,6 +3,7 @@
 import contextlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -512,13 +514,18 @@ def _train(
     from tqdm import tqdm
 
     from training.retrain import retrain as run
+    from training.samples import Sample
     from training.train import Evaluation
 
-    def report(evaluation: Evaluation) -> None:
+    def report(evaluation: Evaluation, samples: list[Sample]) -> None:
         tqdm.write(
-            f"step {evaluation.step:>7,}  loss {evaluation.train_loss:.3f}  validation loss "
-            f"{evaluation.validation_loss:.3f}  accuracy {evaluation.validation_accuracy:.1%}"
+            f"step {evaluation.step:>7,}  epoch {evaluation.epoch:.2f}  loss {evaluation.train_loss:.3f}  "
+            f"validation loss {evaluation.validation_loss:.3f}  perplexity per token "
+            f"{math.exp(evaluation.validation_loss):.1f}  accuracy {evaluation.validation_accuracy:.1%}  "
+            f"rate {evaluation.learning_rate:.1e}"
         )
+        for said, human, reply in map(partial(map, _one_line), samples):
+            tqdm.write(f"    > {said}\n      human: {human}\n      model: {reply}")
 
     def note(text: str) -> None:
         tqdm.write(text, file=sys.stderr)

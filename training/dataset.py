@@ -70,6 +70,11 @@ class Batch(NamedTuple):
     targets: npt.NDArray[np.int32]
     weights: npt.NDArray[np.float32]
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Context time and reply time."""
+        return self.encoder_ids.shape[1], self.decoder_ids.shape[1]
+
 
 class RaggedIds:
     """Sequences of ids of different lengths in one array."""
@@ -93,6 +98,10 @@ class RaggedIds:
 
     def __getitem__(self, index: int) -> Ids:
         return self.ids[int(self.offsets[index]) : int(self.offsets[index + 1])]
+
+    def first(self, count: int) -> "RaggedIds":
+        """The first sequences of it."""
+        return RaggedIds(self.ids, self.offsets[: count + 1])
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -144,6 +153,10 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.replies)
+
+    def first(self, count: int) -> "Split":
+        """The first examples of it."""
+        return Split(self.contexts.first(count), self.replies.first(count))
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,10 @@ from model.bundle import HEAD, TOKENIZER, Bundle, BundleFacts, publish, seal, st
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training.dataset import Dataset
+from training.distribution import devices
 from training.evaluate import Figures, evaluate
-from training.presets import PRESETS, Start, TrainingConfig
+from training.presets import Start, TrainingConfig
+from training.samples import Sample
 from training.train import Evaluation, History, train
 
 
@@ -40,7 +42,7 @@ def retrain(
     config: TrainingConfig,
     *,
     checkpoint: Path | None = None,
-    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> Retraining:
     """Train a network on a dataset and make it the live bundle of a models folder.
@@ -59,10 +61,13 @@ def retrain(
         DatasetError: the dataset was prepared for another network.
     """
     with staging(models) as staged:  # first of all: a folder that cannot be written should not cost hours
-        network = _network(dataset, start, config.seed)
-        history = train(network, dataset, config, checkpoint=checkpoint, on_evaluation=on_evaluation, on_note=on_note)
+        with devices():
+            network = _network(dataset, start, config.seed)
+            history = train(
+                network, dataset, config, checkpoint=checkpoint, on_evaluation=on_evaluation, on_note=on_note
+            )
         facts = BundleFacts(
-            preset=start.preset,
+            preset=start.name,
             network=asdict(network.config),
             max_context_tokens=dataset.config.max_context_tokens,
             max_reply_tokens=dataset.config.max_reply_tokens,
@@ -79,8 +84,7 @@ def retrain(
 def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     keras.utils.set_random_seed(seed)
     if start.bundle is None:
-        shape = PRESETS[start.preset].network
-        return build(Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, **shape))
+        return build(start.settings.shape(dataset.tokenizer.vocabulary_size))
     bundle = Bundle.open(start.bundle)
     dataset.check_vocabulary(start.bundle)
     return load_network(Seq2SeqConfig(**bundle.facts.network), start.bundle)

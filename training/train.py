@@ -1,15 +1,14 @@
 """Batches in, a trained network out: the loop, its progress and its best state."""
 
+import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -18,7 +17,10 @@ from model import ChinwagError
 from model.seq2seq import Seq2Seq, Seq2SeqConfig
 from training.checkpoint import Checkpoint, Snapshot, fingerprint
 from training.dataset import Batch, Dataset, Split, batches, count_batches
+from training.distribution import Replicas
 from training.presets import TrainingConfig
+from training.samples import Sample, sample_replies
+from training.step import Shape, optimizer_of, scoring_step, training_step
 
 _COMPILE_FROM_STEPS = 60
 """Of one batch shape. XLA takes as long to compile one as so many steps without it."""
@@ -80,7 +82,7 @@ def train(
     config: TrainingConfig,
     *,
     checkpoint: Path | None = None,
-    on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+    on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> History:
     """Train a network in place; it ends with the weights of the best evaluation. Ctrl-C ends it early.
@@ -89,12 +91,16 @@ def train(
     comes after is as if it had never been killed (but for what a time limit decides).
 
     Args:
-        network: built; random, or trained before.
+        network: built in the scope of `training.distribution.devices` and still in it; random, or trained before.
         dataset: its vocabulary is the network's.
         config: how.
-        checkpoint: a folder of this run's own to go on from; None for a run that cannot be taken up again.
-        on_evaluation: told of each evaluation, the best so far in place as `History.best`.
+        checkpoint: a folder of this run's own to go on from; None for a run that cannot be taken up again. Curves
+            for TensorBoard lie in it, where that is installed.
+        on_evaluation: told of each evaluation, the best so far in place as `History.best`, and shown a few replies.
         on_note: told in a sentence what a person should know, such as where a run goes on.
+
+    Returns:
+        What happened; of several processes only the chief knows of evaluations.
 
     Raises:
         TrainingError: the loss is no number any more; the checkpoint has the last state in which it was one.
@@ -104,12 +110,12 @@ def train(
     with _progress_bar(run) as bar:
         try:
             stream = run.batches()
-            while not run.ended:
-                bar.update(run.learn(next(stream)))
-                bar.total = run.total_tokens
-                bar.set_postfix(loss=f"{run.state.recent_loss:.3f}", refresh=False)
+            while run.goes_on():
+                batch = next(stream)
+                _describe(bar, run, batch)
+                bar.update(run.learn(batch))
                 if run.evaluation_due:
-                    on_evaluation(run.evaluate())
+                    on_evaluation(*run.evaluate())
                 if run.save_due:
                     run.save()
         except KeyboardInterrupt:
@@ -165,6 +171,32 @@ class _State:
         return cls(**progress | {"history": History(evaluations, best, history["interrupted"])})
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """How a run is cut into steps.
+
+    Attributes:
+        shapes: how many batches of each shape an epoch has.
+        epoch_steps, total_steps: of an epoch, and of the run if no time limit ends it.
+        total_tokens: likewise.
+        interval: steps between two evaluations.
+    """
+
+    shapes: Mapping[Shape, int]
+    epoch_steps: int
+    total_steps: int
+    total_tokens: int
+    interval: int
+
+    @classmethod
+    def of(cls, split: Split, config: TrainingConfig) -> "_Plan":
+        shapes = count_batches(split, config.batch_size)
+        epoch_steps = sum(shapes.values())
+        interval = max(_SMALLEST_EVALUATION_INTERVAL, epoch_steps // _EVALUATIONS_PER_EPOCH)
+        tokens = int(split.replies.lengths.sum() * config.epochs)
+        return cls(shapes, epoch_steps, math.ceil(epoch_steps * config.epochs), tokens, interval)
+
+
 class _Run:
     """A network on its way through a dataset."""
 
@@ -176,70 +208,77 @@ class _Run:
         folder: Path | None,
         on_note: Callable[[str], None],
     ) -> None:
-        self.config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
+        config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
         self.state = _State()
-        self._network, self._dataset, self._on_note = network, dataset, on_note
-        shapes = count_batches(dataset.train, self.config.batch_size)
-        self._epoch_steps = sum(shapes.values())
-        self._total_steps = math.ceil(self._epoch_steps * config.epochs)
-        self._tokens = int(dataset.train.replies.lengths.sum() * config.epochs)
-        self._interval = max(_SMALLEST_EVALUATION_INTERVAL, self._epoch_steps // _EVALUATIONS_PER_EPOCH)
-        self._optimizer = _optimizer(network, config)
+        self.unmet = _worth_compiling(plan := _Plan.of(dataset.train, config), config)
+        self._network, self._dataset, self._config, self._on_note = network, dataset, config, on_note
+        self._plan, self._replicas, self._optimizer = plan, Replicas(), optimizer_of(network, config)
+        self._checkpoint: Checkpoint | None = None
+        self._board: Any = None
         self._best_weights: list[Any] = []
-        self._checkpoint = None
-        if folder is not None:
-            self._checkpoint = Checkpoint(folder, _identity(network, dataset, self.config))
+        if folder is not None and self._replicas.chief:
+            self._checkpoint = Checkpoint(folder, _identity(network, dataset, config))
             self._take_up(self._checkpoint)
-        compiled = self._total_steps >= len(shapes) * _COMPILE_FROM_STEPS and sys.platform != "win32"
-        self._step = _train_step(network, self._optimizer, config, compiled)
-        self._score = _score_step(network, compiled)
+            if importlib.util.find_spec("tensorboard"):
+                self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        self._follow_chief()
+        self._step = training_step(network, self._optimizer, config, self._replicas, frozenset(self.unmet))
+        self._score = scoring_step(network)
+        self._rate = 0.0
         self._started = time.monotonic() - self.state.seconds
         self._saved = time.monotonic()
 
     @property
     def progress(self) -> float:
         """The share of the run that is over."""
-        limit = self.config.time_limit
-        return min(max(self.state.step / self._total_steps, self.state.seconds / limit if limit else 0.0), 1.0)
+        limit = self._config.time_limit
+        return min(max(self.state.step / self._plan.total_steps, self.state.seconds / limit if limit else 0.0), 1.0)
 
     @property
     def total_tokens(self) -> int:
         """How many tokens the run will have seen at its end, as far as it can be told."""
-        return min(self._tokens, int(self.state.tokens / self.progress)) if self.progress else self._tokens
+        total = self._plan.total_tokens
+        return min(total, int(self.state.tokens / self.progress)) if self.progress else total
 
-    @property
-    def ended(self) -> bool:
-        """Whether all steps are done, the time is up, or nothing gets better."""
+    def goes_on(self) -> bool:
+        """Whether there is a step to make; not when all are made, the time is up, or nothing gets better."""
         evaluations, best = self.state.history.evaluations, self.state.history.best
-        return self.progress >= 1.0 or (
-            best is not None and len(evaluations) - 1 - evaluations.index(best) >= self.config.patience
-        )
+        worse = len(evaluations) - 1 - evaluations.index(best) if best else 0
+        mine = [
+            learning_rate(self._config, self.state.step, self.progress),
+            self.progress >= 1.0 or worse >= self._config.patience,
+        ]
+        rate, ended = self._replicas.from_chief(mine)
+        self._rate = float(rate)
+        return not ended
 
     @property
     def evaluation_due(self) -> bool:
-        evaluations, limit = self.state.history.evaluations, self.config.time_limit
+        evaluations, limit = self.state.history.evaluations, self._config.time_limit
         since = self.state.seconds - (evaluations[-1].seconds if evaluations else 0.0)
         late = limit is not None and since >= limit / _EVALUATIONS_PER_TIME_LIMIT
-        return late or self.state.step % self._interval == 0 or self.progress >= 1.0
+        due = late or self.state.step % self._plan.interval == 0 or self.progress >= 1.0
+        return due and self._replicas.chief
 
     @property
     def save_due(self) -> bool:
-        return self.evaluation_due or time.monotonic() - self._saved >= _SAVE_INTERVAL
+        return time.monotonic() - self._saved >= _SAVE_INTERVAL
 
     def batches(self) -> Iterator[Batch]:
         """The batches from here on, made in the background while the network computes."""
-        endless = _epochs(self._dataset.train, self.config, *divmod(self.state.step, self._epoch_steps))
+        endless = _epochs(self._dataset.train, self._config, *divmod(self.state.step, self._plan.epoch_steps))
         types = (tf.int32, tf.int32, tf.int32, tf.float32)
         # Not `from_generator`: it makes glibc hand back freed memory at once, and each step pays for it in page faults.
-        data = tf.data.Dataset.range(self._total_steps - self.state.step)
+        data = tf.data.Dataset.range(self._plan.total_steps - self.state.step)
         data = data.map(lambda _: tf.numpy_function(lambda: tuple(next(endless)), [], types))
         return (Batch(*batch) for batch in data.prefetch(2).as_numpy_iterator())
 
     def learn(self, batch: Batch) -> int:
         """Make a step; returns its tokens."""
         state, tokens = self.state, int(batch.weights.sum())
-        self._optimizer.learning_rate = learning_rate(self.config, state.step, self.progress)
-        loss = float(self._step(*batch))
+        self._optimizer.learning_rate = self._rate
+        loss = self._step(batch)
+        self.unmet.discard(batch.shape)
         state.step, state.tokens = state.step + 1, state.tokens + tokens
         state.seconds = time.monotonic() - self._started
         if math.isfinite(loss):
@@ -255,25 +294,29 @@ class _Run:
         self._on_note(f"The loss of step {state.step} is no number: the network learned nothing from it.")
         return tokens
 
-    def evaluate(self) -> Evaluation:
+    def evaluate(self) -> tuple[Evaluation, list[Sample]]:
         """Measure the network on the validation side, and keep its weights if none were better."""
-        state = self.state
+        state, validation = self.state, self._dataset.validation
         train_loss = state.loss_sum / max(state.loss_tokens, 1)
         state.loss_sum, state.loss_tokens = 0.0, 0
-        measured = _evaluate(self._score, self._dataset.validation, self.config)
         evaluation = Evaluation(
             state.step,
             state.tokens,
             train_loss,
-            *measured,
-            learning_rate=float(self._optimizer.learning_rate),
-            epoch=state.step / self._epoch_steps,
+            *_evaluate(self._score, validation, self._config),
+            learning_rate=self._rate,
+            epoch=state.step / self._plan.epoch_steps,
             seconds=state.seconds,
         )
         state.history.evaluations.append(evaluation)
         if state.history.best is None or evaluation.validation_loss < state.history.best.validation_loss:
             state.history.best, self._best_weights = evaluation, self._network.get_weights()
-        return evaluation
+        if self._board is not None:
+            with self._board.as_default(step=state.step):
+                for name in ("train_loss", "validation_loss", "validation_accuracy", "learning_rate"):
+                    tf.summary.scalar(name, getattr(evaluation, name))
+        self._saved = -math.inf
+        return evaluation, sample_replies(self._network, self._dataset)
 
     def restore_best(self) -> None:
         """Give the network its best weights; where it was too early for a best, what there is stays."""
@@ -284,11 +327,12 @@ class _Run:
         """Write a checkpoint, if there is to be one."""
         self._saved = time.monotonic()
         if self._checkpoint is not None:
-            arrays = {name: np.asarray(variable) for name, variable in self._variables.items()}
+            arrays = {name: np.asarray(variable.numpy()) for name, variable in self._variables.items()}
             best = {f"best.{number}": array for number, array in enumerate(self._best_weights)}
             self._checkpoint.save(Snapshot(asdict(self.state), arrays | best))
 
     def _take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from the checkpoint, if it has something to go on from."""
         snapshot, note = checkpoint.load()
         if snapshot is not None:
             self.state = _State.of(snapshot.progress)
@@ -296,9 +340,20 @@ class _Run:
                 variable.assign(snapshot.arrays[name])
             best = [name for name in snapshot.arrays if name.startswith("best.")]
             self._best_weights = [snapshot.arrays[f"best.{number}"] for number in range(len(best))]
-            note += f" Step {self.state.step:,} of {self._total_steps:,} is done."
+            note += f" Step {self.state.step:,} of {self._plan.total_steps:,} is done."
         if note:
             self._on_note(note)
+
+    def _follow_chief(self) -> None:
+        """Be where the chief is."""
+        if not self._replicas.alone:
+            variables = list(self._variables.values())
+            step, tokens, *arrays = self._replicas.from_chief(
+                [self.state.step, self.state.tokens, *(variable.numpy() for variable in variables)]
+            )
+            self.state.step, self.state.tokens = int(step), int(tokens)
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(array)
 
     @property
     def _variables(self) -> dict[str, Any]:
@@ -333,82 +388,22 @@ def _epochs(split: Split, config: TrainingConfig, epoch: int, skipped: int) -> I
         epoch, skipped = epoch + 1, 0
 
 
-def _optimizer(network: Seq2Seq, config: TrainingConfig) -> keras.Optimizer:
-    optimizers, decay = keras.optimizers, config.weight_decay
-    make: dict[str, Callable[..., keras.Optimizer]] = {
-        "adam": partial(optimizers.Adam, weight_decay=decay or None),
-        "adamw": partial(optimizers.AdamW, weight_decay=decay),
-        "rmsprop": partial(optimizers.RMSprop, weight_decay=decay or None),
-        "sgd": partial(optimizers.SGD, momentum=0.9, weight_decay=decay or None),
-        "muon": partial(
-            optimizers.Muon, weight_decay=decay, adam_weight_decay=decay, exclude_layers=["softmax", "projection"]
-        ),
-    }
-    optimizer = make[config.optimizer](config.learning_rate)
-    optimizer.exclude_from_weight_decay([each for each in network.trainable_variables if len(each.shape) < 2])
-    optimizer.build(network.trainable_variables)
-    return optimizer
+def _worth_compiling(plan: _Plan, config: TrainingConfig) -> set[Shape]:
+    """The batch shapes that the run meets often enough for XLA."""
+    if sys.platform == "win32":
+        return set()
+    steps = min(plan.total_steps, (config.time_limit or math.inf) / _SLOW_STEP)
+    return {shape for shape, count in plan.shapes.items() if count * steps / plan.epoch_steps >= _COMPILE_FROM_STEPS}
 
 
-def _train_step(network: Seq2Seq, optimizer: keras.Optimizer, config: TrainingConfig, compiled: bool) -> Any:
-    """A function from a batch to its loss in nats a token, NaN where nothing was learned."""
-    variables = network.trainable_variables
-
-    @tf.function(jit_compile=compiled)  # type: ignore[untyped-decorator]
-    def step(encoder_ids: Any, decoder_ids: Any, targets: Any, weights: Any) -> Any:
-        count = tf.maximum(tf.reduce_sum(weights), 1.0)
-        with tf.GradientTape() as tape:
-            logits = network(encoder_ids, decoder_ids, training=True)
-            losses = cross_entropy(logits, targets)
-            smoothed = smooth(losses, logits, targets, config.label_smoothing)
-            loss = tf.reduce_sum(smoothed * weights) / count
-        gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, variables)]
-        norm = tf.linalg.global_norm(gradients)
-        sound = tf.math.is_finite(norm) & tf.math.is_finite(loss)
-        scale = config.clip_norm / tf.maximum(norm, config.clip_norm)
-        # One bad batch must not spoil the weights: its gradient counts as zero.
-        gradients = [tf.where(sound, gradient * scale, 0.0) for gradient in gradients]
-        optimizer.apply(gradients, variables)
-        return tf.where(sound, tf.reduce_sum(losses * weights) / count, math.nan)
-
-    return step
-
-
-def _score_step(network: Seq2Seq, compiled: bool) -> Any:
-    """A function from a batch to the sum of its losses in nats, and how often the likeliest token was right."""
-
-    @tf.function(jit_compile=compiled)  # type: ignore[untyped-decorator]
-    def score(encoder_ids: Any, decoder_ids: Any, targets: Any, weights: Any) -> Any:
-        logits = network(encoder_ids, decoder_ids)
-        hits = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets), tf.float32)
-        return tf.reduce_sum(cross_entropy(logits, targets) * weights), tf.reduce_sum(hits * weights)
-
-    return score
-
-
-def cross_entropy(logits: Any, targets: Any) -> Any:
-    """In nats, `[batch, time]`, of logits `[batch, time, vocabulary]` and target ids `[batch, time]`."""
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
-
-
-def smooth(losses: Any, logits: Any, targets: Any, share: float) -> Any:
-    """The cross-entropy `losses` against targets of which a share is spread over all tokens (Szegedy et al., 2016).
-
-    It differs by that share of how far the target's logit lies above the mean one, which needs no one-hot targets.
-    """
-    if not share:
-        return losses
-    return losses + share * (tf.gather(logits, targets, batch_dims=2) - tf.reduce_mean(logits, -1))
-
-
-def _evaluate(score: Any, split: Split, config: TrainingConfig) -> tuple[float, float]:
+def _evaluate(
+    score: Callable[[Batch], tuple[float, float]], split: Split, config: TrainingConfig
+) -> tuple[float, float]:
     """Loss a token and accuracy over the first examples of a split."""
     loss = hits = count = 0.0
-    for number, batch in enumerate(batches(split, batch_size=config.batch_size)):
-        if number * config.batch_size > _QUICK_EXAMPLES:
-            break
-        batch_loss, batch_hits = score(*batch)
-        loss, hits, count = loss + float(batch_loss), hits + float(batch_hits), count + float(batch.weights.sum())
+    for batch in batches(split.first(_QUICK_EXAMPLES), batch_size=config.batch_size):
+        batch_loss, batch_hits = score(batch)
+        loss, hits, count = loss + batch_loss, hits + batch_hits, count + float(batch.weights.sum())
     return loss / count, hits / count
 
 
@@ -424,3 +419,12 @@ def _progress_bar(run: _Run) -> Any:
         miniters=1,
         ncols=100,
     )
+
+
+def _describe(bar: Any, run: _Run, batch: Batch) -> None:
+    """Say what the step to come is about; XLA takes its time to compile for the first batch of a shape."""
+    bar.total = run.total_tokens
+    bar.set_postfix(loss=f"{run.state.recent_loss:.3f}", refresh=False)
+    stage = "Compiling" if batch.shape in run.unmet else "Training"
+    if not bar.desc.startswith(stage):
+        bar.set_description(stage)

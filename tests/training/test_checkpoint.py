@@ -37,7 +37,7 @@ def run(data: Path, checkpoint: Path | None, config: TrainingConfig = CONFIG) ->
         dataset,
         config,
         checkpoint=checkpoint,
-        on_evaluation=lambda evaluation: print(evaluation.step, flush=True),
+        on_evaluation=lambda evaluation, _: print(evaluation.step, flush=True),
         on_note=notes.append,
     )
     return history, network, notes
