@@ -279,7 +279,8 @@ def evaluate(
     """Measure a model on the held-out conversations of a dataset, beside others, an n-gram model and people."""
     with _plain_failures():
         from training.dataset import Dataset
-        from training.evaluate import FULL, compare, sample_exchanges
+        from training.evaluate import compare, sample_exchanges
+        from training.held_out import FULL
         from training.metrics import table
 
         directory, dataset = bundle or live_bundle(models), Dataset.open(data)

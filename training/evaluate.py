@@ -1,69 +1,24 @@
 """A bundle and a dataset in, figures out: measured on what the bot runs, the int8 graphs."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from model.bundle import Bundle
 from model.chatbot import ChatBot
 from model.dialogue import ME, Marker, Turn
 from model.inference import Inference
-from model.tokenizer import END, Tokenizer
 from training.dataset import Dataset, RaggedIds
 from training.generation import sample_replies
+from training.held_out import QUICK, Estimates, EvaluationConfig, Floats, HeldOut, reply_texts
 from training.kneser_ney import KneserNey
 from training.likelihood import given_contexts
-from training.metrics import (
-    COPY_WORDS,
-    Estimate,
-    Row,
-    Statistic,
-    bleu,
-    copied,
-    distinct,
-    dullness,
-    estimate,
-    f1,
-    mean,
-    ratio,
-    words,
-)
-from training.retrieval import Weights, choose_weights, draw_candidates, score_candidates
+from training.metrics import Estimate, Row
+from training.retrieval import Weights
 
-_WEIGHING_CONTEXTS = 300
 _MOST_NGRAM_TOKENS = 8_000_000  # of training replies: a gigabyte of memory
-
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Estimates = dict[str, Estimate]
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationConfig:
-    """How many held-out examples are looked at, at most.
-
-    Attributes:
-        foretold: whose likelihood is taken.
-        ranked: whose reply is looked for among 20 candidates; 0 to leave it out.
-        sampled: whose context is answered.
-        seed: of chance; equal seeds choose equal examples.
-    """
-
-    foretold: int
-    ranked: int
-    sampled: int
-    seed: int = 0
-
-
-QUICK = EvaluationConfig(foretold=4000, ranked=100, sampled=250)
-"""For a training run: half a minute of one core."""
-
-FULL = EvaluationConfig(foretold=20_000, ranked=1000, sampled=1000)
-"""Some two minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +78,7 @@ def evaluate(directory: Path, dataset: Dataset, config: EvaluationConfig = QUICK
         ModelFormatError: the bundle cannot be used.
         DatasetError: the dataset has another tokenizer.
     """
-    held_out = _HeldOut(dataset, config)
+    held_out = HeldOut(dataset, config)
     measured = _measure(directory, held_out)
     weights = measured.weights
     return Figures(
@@ -142,10 +97,10 @@ def references(dataset: Dataset, config: EvaluationConfig = QUICK) -> list[Row]:
 
     They are of the same held-out examples as those of `evaluate` with the same `config`.
     """
-    return _references(_HeldOut(dataset, config))
+    return _references(HeldOut(dataset, config))
 
 
-def compare(bundles: Mapping[str, Path], dataset: Dataset, config: EvaluationConfig = FULL) -> list[Row]:
+def compare(bundles: Mapping[str, Path], dataset: Dataset, config: EvaluationConfig = QUICK) -> list[Row]:
     """The figures of one or several bundles beside the references.
 
     All but the first row have one figure more, `saved`: what share of the bits that this row takes to foretell replies
@@ -160,7 +115,7 @@ def compare(bundles: Mapping[str, Path], dataset: Dataset, config: EvaluationCon
         ModelFormatError: a bundle cannot be used.
         DatasetError: the dataset has another tokenizer.
     """
-    held_out = _HeldOut(dataset, config)
+    held_out = HeldOut(dataset, config)
     measured = {name: _measure(directory, held_out) for name, directory in bundles.items()}
     first = next(iter(measured.values()))
     rows = [
@@ -179,7 +134,7 @@ class _Measured:
     nats: Floats
 
 
-def _measure(directory: Path, held_out: "_HeldOut") -> _Measured:
+def _measure(directory: Path, held_out: HeldOut) -> _Measured:
     held_out.dataset.check_vocabulary(Bundle.open(directory).directory)
     split, inference = held_out.dataset.validation, Inference(directory)
     foretold, asked = ([split.contexts[row].tolist() for row in rows] for rows in (held_out.foretold, held_out.sampled))
@@ -190,7 +145,7 @@ def _measure(directory: Path, held_out: "_HeldOut") -> _Measured:
     return _Measured(held_out.likelihood(nats) | ranking | sayings, weights, nats)
 
 
-def _references(held_out: "_HeldOut", against: Floats | None = None) -> list[Row]:
+def _references(held_out: HeldOut, against: Floats | None = None) -> list[Row]:
     """See `references`; with the nats of a model also what it saves."""
     dataset = held_out.dataset
     train, replies = dataset.train.replies, dataset.validation.replies
@@ -201,84 +156,9 @@ def _references(held_out: "_HeldOut", against: Floats | None = None) -> list[Row
     human = held_out.sayings(held_out.human)
     return [
         Row("5-gram", foretold),
-        Row("random reply", held_out.sayings(list(_texts(train, drawn, dataset.tokenizer)))),
+        Row("random reply", held_out.sayings(list(reply_texts(train, drawn, dataset.tokenizer)))),
         Row("human reply", {key: each for key, each in human.items() if key not in ("f1", "bleu")}),  # with themselves
     ]
-
-
-class _HeldOut:
-    """The held-out examples that everything is measured on, drawn once.
-
-    Attributes:
-        dataset, config: where they are from, and how many they are at most.
-        foretold, ranked, sampled: their rows, see `EvaluationConfig`.
-        words, bytes, tokens: of each foretold reply; its end counts as one of each.
-        human: the replies to the sampled contexts.
-    """
-
-    def __init__(self, dataset: Dataset, config: EvaluationConfig) -> None:
-        self.dataset, self.config = dataset, config
-        replies, tokenizer = dataset.validation.replies, dataset.tokenizer
-        self._order = np.random.default_rng(config.seed).permutation(len(replies))
-        self.foretold, self.ranked, self.sampled = (
-            self._order[:count] for count in (config.foretold, config.ranked, config.sampled)
-        )
-        texts = list(_texts(replies, self.foretold, tokenizer))
-        ends = np.array([replies[row][-1] == END for row in self.foretold], np.int64)
-        self.words = ends + [len(text.split()) for text in texts]
-        self.bytes = ends + [len(text.encode()) for text in texts]
-        self.tokens = replies.lengths[self.foretold]
-        self.human = list(_texts(replies, self.sampled, tokenizer))
-
-    def likelihood(self, nats: Floats) -> Estimates:
-        """Figures of the foretold replies, by the nats that each takes."""
-        conversations = self._conversations(self.foretold)
-        return {
-            "perplexity": estimate(_exponential(ratio(nats, self.words)), conversations),
-            "bits_per_byte": estimate(ratio(nats / math.log(2), self.bytes), conversations),
-            "token_perplexity": estimate(_exponential(ratio(nats, self.tokens)), conversations),
-        }
-
-    def saving(self, nats: Floats, others: Floats) -> Estimates:
-        """What share of the nats that the others take is saved."""
-        return {"saved": estimate(ratio(others - nats, others), self._conversations(self.foretold))}
-
-    def ranking(self, inference: Inference) -> tuple[Estimates, Weights | None]:
-        """Recall, and the weights of mutual information; nothing if there are too few different replies."""
-        rng, train, validation = np.random.default_rng(self.config.seed), self.dataset.train, self.dataset.validation
-        rows = rng.permutation(len(train))[: min(self.config.ranked, _WEIGHING_CONTEXTS)]
-        known = draw_candidates(train, rows, rows, rng)
-        candidates = draw_candidates(validation, self.ranked, self._order, rng)
-        if not len(known) or not len(candidates):
-            return {}, None
-        weights = choose_weights(score_candidates(inference, train, known, "Weighing"))
-        scores = score_candidates(inference, validation, candidates, "Ranking")
-        conversations = self._conversations(candidates[:, 0])
-        return {
-            "recall_at_1_of_20": estimate(mean(scores.hits(Weights())), conversations),
-            "recall_at_1_of_20_mmi": estimate(mean(scores.hits(weights)), conversations),
-        }, weights
-
-    def sayings(self, replies: Sequence[str]) -> Estimates:
-        """Figures of replies to the sampled contexts."""
-        train, conversations = self.dataset.train, self._conversations(self.sampled)
-        texts = _texts(train.replies, np.arange(len(train)), self.dataset.tokenizer)
-        most_words = sum(len(words(reply)) for reply in self.human) // 4
-        statistics = {
-            "f1": mean([f1(*pair) for pair in zip(replies, self.human, strict=True)]),
-            "bleu": bleu(replies, self.human),
-            "distinct_1": distinct(replies, 1, most_words=most_words),
-            "distinct_2": distinct(replies, 2, most_words=most_words),
-            "reply_words": mean([len(reply.split()) for reply in replies]),
-            "dullness": dullness(replies),
-            "copy_rate": ratio(copied(replies, texts), [len(words(reply)) >= COPY_WORDS for reply in replies]),
-        }
-        return {name: estimate(statistic, conversations) for name, statistic in statistics.items()}
-
-    def _conversations(self, rows: Rows) -> npt.NDArray[np.integer]:
-        """A reply is its own conversation where the dataset does not say."""
-        numbers = self.dataset.validation.conversations
-        return rows if numbers is None else numbers[rows]
 
 
 def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 0) -> Iterator[tuple[Turn, str, str]]:
@@ -291,15 +171,7 @@ def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 
         yield turns[-1], dataset.tokenizer.decode(split.replies[row].tolist()), reply
 
 
-def _texts(replies: RaggedIds, rows: Rows, tokenizer: Tokenizer) -> Iterator[str]:
-    return (tokenizer.decode(replies[row].tolist()) for row in rows)
-
-
 def _first(replies: RaggedIds, most_tokens: int) -> RaggedIds:
     """As many replies as have so many tokens together, at least one."""
     count = max(int(np.searchsorted(replies.offsets, most_tokens, side="right")) - 1, 1)
     return RaggedIds(replies.ids[: int(replies.offsets[count])], replies.offsets[: count + 1])
-
-
-def _exponential(statistic: Statistic) -> Statistic:
-    return lambda weights: np.exp(statistic(weights))
