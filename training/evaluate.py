@@ -10,7 +10,7 @@ from model.bundle import Bundle
 from model.chatbot import ChatBot
 from model.dialogue import ME, Marker, Turn
 from model.inference import Inference
-from training.dataset import Dataset, RaggedIds
+from training.dataset import Dataset
 from training.generation import sample_replies
 from training.held_out import QUICK, Estimates, EvaluationConfig, Floats, HeldOut, reply_texts
 from training.kneser_ney import KneserNey
@@ -149,7 +149,8 @@ def _references(held_out: HeldOut, against: Floats | None = None) -> list[Row]:
     """See `references`; with the nats of a model also what it saves."""
     dataset = held_out.dataset
     train, replies = dataset.train.replies, dataset.validation.replies
-    ngrams = KneserNey.estimate(_first(train, _MOST_NGRAM_TOKENS), dataset.tokenizer.vocabulary_size)
+    most = max(int(np.searchsorted(train.offsets, _MOST_NGRAM_TOKENS, side="right")) - 1, 1)  # replies
+    ngrams = KneserNey.estimate(train.first(most), dataset.tokenizer.vocabulary_size)
     nats = -np.add.reduceat(ngrams.log_probabilities(replies), replies.offsets[:-1].astype(int))[held_out.foretold]
     foretold = held_out.likelihood(nats) | (held_out.saving(against, nats) if against is not None else {})
     drawn = np.random.default_rng(held_out.config.seed).choice(len(train), len(held_out.sampled))
@@ -169,9 +170,3 @@ def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 
         turns = [Turn(ME if marker is Marker.ME else marker, text) for marker, text in context]
         reply = chatbot.reply(turns, np.random.default_rng(seed))
         yield turns[-1], dataset.tokenizer.decode(split.replies[row].tolist()), reply
-
-
-def _first(replies: RaggedIds, most_tokens: int) -> RaggedIds:
-    """As many replies as have so many tokens together, at least one."""
-    count = max(int(np.searchsorted(replies.offsets, most_tokens, side="right")) - 1, 1)
-    return RaggedIds(replies.ids[: int(replies.offsets[count])], replies.offsets[: count + 1])

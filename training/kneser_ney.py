@@ -99,7 +99,7 @@ class KneserNey:
 def _behind_starts(replies: RaggedIds) -> tuple[Ints, Ints]:
     """The tokens of all replies, each behind a start token, and the place of each token, from 0 at the start."""
     begins = replies.offsets[:-1].astype(np.int64)
-    tokens = np.insert(replies.ids.astype(np.int64), begins, START)
+    tokens = np.insert(replies.ids[: int(replies.offsets[-1])].astype(np.int64), begins, START)
     return tokens, np.arange(len(tokens)) - np.repeat(begins + np.arange(len(begins)), replies.lengths + 1)
 
 

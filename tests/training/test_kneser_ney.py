@@ -121,3 +121,9 @@ def test_one_reply_does_not_see_another(model: KneserNey) -> None:
 def test_what_was_seen_is_likelier_than_what_was_not(model: KneserNey) -> None:
     seen, unseen = model.log_probabilities(ragged([KNOWN[7]])), model.log_probabilities(ragged([[9] * 6]))
     assert seen.mean() > unseen.mean() + 1
+
+
+def test_the_first_replies_are_all_that_is_learned_of_them() -> None:
+    some = KneserNey.estimate(ragged(KNOWN).first(40), VOCABULARY_SIZE).log_probabilities(ragged(KNOWN).first(60))
+    alone = KneserNey.estimate(ragged(KNOWN[:40]), VOCABULARY_SIZE).log_probabilities(ragged(KNOWN[:60]))
+    assert some.tolist() == alone.tolist()
