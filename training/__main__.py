@@ -50,15 +50,6 @@ class TokenKind(StrEnum):
     CHAR = "char"
 
 
-class PresetName(StrEnum):
-    """The presets of `training.presets`, here so that --help need not import them."""
-
-    CLASSIC = "classic"
-    SMALL = "small"
-    BASE = "base"
-    LARGE = "large"
-
-
 Exports = Annotated[
     list[Path],
     typer.Argument(
@@ -68,7 +59,14 @@ Exports = Annotated[
     ),
 ]
 Models = Annotated[Path, typer.Option(metavar="DIR", help="The folder of models; `current` in it is the live one.")]
-PresetOption = Annotated[PresetName | None, typer.Option(help="Start a new network of this shape.", show_default=False)]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="classic|small|base|large|FILE",
+        help="Start a new network of this shape; a file is one that `tune` wrote.",
+        show_default=False,
+    ),
+]
 From = Annotated[
     str | None,
     typer.Option(
@@ -102,6 +100,7 @@ _EXTRA = frozenset(
         "matplotlib",
         "msgspec",
         "onnx",
+        "optuna",
         "phonenumbers",
         "py3langid",
         "rensa",
@@ -340,6 +339,41 @@ def links(
             typer.echo(f"Written {learn}")
 
 
+@app.command()
+def tune(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder that `prepare` wrote.", show_default=False)],
+    preset: Annotated[str, typer.Option(metavar="NAME|FILE", help="The one to beat.")] = "base",
+    time_limit: Annotated[str, typer.Option(metavar="30m", help="For all trials together.")] = "2h",
+    trial_time: Annotated[
+        str | None, typer.Option(metavar="5m", help="For each; by default a twelfth of all.", show_default=False)
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Search for the learning rate, the units and so on that learn a dataset best, and write them down as a preset.
+
+    Ctrl-C ends it with the best so far. Given again, the same command goes on; so it does with a longer --time-limit
+    and the same --trial-time.
+    """
+    limit, each = _seconds(time_limit), _seconds(trial_time)
+    with _plain_failures():
+        from tqdm import tqdm
+
+        from training.dataset import Dataset
+        from training.presets import Start
+        from training.tune import PRESET, Attempt
+        from training.tune import tune as search
+
+        def report(attempt: Attempt) -> None:
+            tqdm.write(attempt.row())
+
+        dataset, folder = Dataset.open(data), data / "tune"
+        start = Start(preset=preset).settings
+        found = search(dataset, folder, start, time_limit=limit or 0.0, trial_time=each, seed=seed, on_trial=report)
+        typer.echo(f"\n{found.table()}\n\nThe best one, written to {folder / PRESET}:\n")
+        typer.echo((folder / PRESET).read_text(encoding="utf-8"))
+        typer.echo(f"chinwag-train train {data} --preset {folder / PRESET}")
+
+
 def _report_epoch(epoch: int, loss: float) -> None:
     typer.echo(f"epoch {epoch:>3}  loss {loss:.4f}", err=True)
 
@@ -366,7 +400,7 @@ def pretrain(
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
-        start = Start(preset=PresetName.BASE)
+        start = Start(preset="base")
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
         corpus = scratch / "chitchat.jsonl"
         write_corpus(corpus)
@@ -379,7 +413,7 @@ def pretrain(
         typer.echo(f"Moved to {out}")
 
 
-def _start(preset: PresetName | None, from_: str | None, models: Path) -> "Start":
+def _start(preset: str | None, from_: str | None, models: Path) -> "Start":
     from training.presets import Start
 
     if preset is not None and from_ is not None:
@@ -431,7 +465,7 @@ def _prepare(
 
     if tokens is not None and start.bundle is not None:
         raise typer.BadParameter("a trained model keeps its --tokens: name --preset to begin a new one")
-    preset = PRESETS[start.preset]
+    preset = PRESETS["base"] if start.bundle else start.settings
     kind = tokens.value if tokens else preset.tokens
     with _progress_bars() as on_progress:
         preparation = prepare(
