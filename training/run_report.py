@@ -5,21 +5,27 @@ on.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from model.bundle import PRETRAINED
 from model.dialogue import Marker
-from training.attention import Attention
+from training.attention import Attention, attend
+from training.dataset import Dataset
+from training.generation import sample_replies
 from training.page import PALETTE, canvas, drawing, legend, page, section, squares, svg, text, tiles
+from training.presets import Start, TrainingConfig
 from training.report import fates
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from model.seq2seq import Seq2Seq
+    from training.metrics import Row
     from training.train import History
 
 _MOST_DOTS = 25  # more evaluations than this are a line
@@ -43,78 +49,61 @@ _HEADLINE = ("bits_per_byte", "perplexity", "recall_at_1_of_20")
 _SPEAKERS = {Marker.ME: "me", Marker.YOU: "you", Marker.OTHER: "other"}
 
 
-@dataclass(frozen=True)
-class Figure:
-    """How a figure is shown.
-
-    Attributes:
-        title: its name.
-        meaning: one sentence.
-        better: which direction is good.
-        show: a value as text.
-    """
+class Figure(NamedTuple):
+    """How a figure is shown: its name, one sentence, which direction is good, and a value as text."""
 
     title: str
     meaning: str
-    better: str
+    good: str
     show: Callable[[float], str]
 
 
-def _percent(value: float) -> str:
-    return f"{value:.1%}"
-
+_LOWER, _HIGHER, _HUMAN = "lower is better", "higher is better", "near the human's is best"
+_percent = "{:.1%}".format
 
 FIGURES = {
     "bits_per_byte": Figure(
         "Bits per byte",
         "How many bits it takes to tell a held-out reply to somebody who guesses as the model does.",
-        "lower is better",
+        _LOWER,
         "{:.3f}".format,
     ),
     "perplexity": Figure(
         "Perplexity per word",
         "Among how many equally likely words the model wavers at each word of a held-out reply.",
-        "lower is better",
+        _LOWER,
         "{:,.1f}".format,
     ),
     "recall_at_1_of_20": Figure(
         "Recall@1 of 20",
         "How often it finds the reply that was given among 20; blind guessing finds 5 %.",
-        "higher is better",
+        _HIGHER,
         _percent,
     ),
-    "f1": Figure("F1", "How many words its reply and the human's have in common.", "higher is better", _percent),
-    "distinct_2": Figure(
-        "Distinct-2",
-        "How many of the word pairs in its replies are different ones; a dull model repeats itself.",
-        "near the human's is best",
+    "recall_at_1_of_20_mmi": Figure(
+        "Recall@1 of 20, with MMI",
+        "The same where a reply does not count as likely for being likely anywhere.",
+        _HIGHER,
         _percent,
+    ),
+    "f1": Figure("F1", "How many words its reply and the human's have in common.", _HIGHER, _percent),
+    "bleu": Figure("BLEU", "How many words in a row they have in common, out of 100.", _HIGHER, "{:.2f}".format),
+    "distinct_1": Figure("Distinct-1", "How many different words it has, for each word it says.", _HUMAN, _percent),
+    "distinct_2": Figure(
+        "Distinct-2", "How many different pairs of words; few of them are what makes a bot dull.", _HUMAN, _percent
+    ),
+    "reply_words": Figure("Length", "Words in a reply.", _HUMAN, "{:.1f}".format),
+    "dullness": Figure(
+        "Stock replies", "How many of all its replies are one of its ten most frequent ones.", _HUMAN, _percent
     ),
     "copy_rate": Figure(
         "Copied replies",
         "How many of its replies of six words and more stand in the training data word for word.",
-        "lower is better",
+        _LOWER,
         _percent,
     ),
 }
 """What is shown of a row's figures, in this order."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A model's, or a reference's, figures by their name in `FIGURES`."""
-
-    name: str
-    figures: Mapping[str, Estimate]
 
 
 @dataclass(frozen=True)
@@ -132,11 +121,9 @@ class RunReport:
 
     Attributes:
         name: of the bundle.
-        preset: the name of the network's preset.
+        start, config: what training started from, and how it was done.
         parameters: of the network.
-        origin: what training started from, such as "a new network".
         finished: when.
-        ending: why it ended, such as "all epochs were done".
         rejection: why the bundle is not live; None where it is.
         history: of the training.
         rows: figures of the bundle, then those of others.
@@ -147,14 +134,13 @@ class RunReport:
     """
 
     name: str
-    preset: str
+    start: Start
+    config: TrainingConfig
     parameters: int
-    origin: str
     finished: datetime
-    ending: str
     rejection: str | None
     history: "History"
-    rows: Sequence[Row]
+    rows: "Sequence[Row]"
     samples: Sequence[Sample]
     attentions: Sequence[Attention]
     facts: Mapping[str, Any]
@@ -176,16 +162,65 @@ def write_run_report(path: Path, report: RunReport) -> None:
     path.write_text(written, encoding="utf-8")
 
 
+def sample(
+    directory: Path, network: "Seq2Seq", dataset: Dataset, count: int = 8, pictures: int = 4
+) -> tuple[list[Sample], list[Attention]]:
+    """Exchanges evenly spread over the validation side, and what the network looks at in those with the most context.
+
+    Args:
+        directory: the bundle.
+        network: what it was made of.
+        dataset: prepared with its tokenizer.
+        count: exchanges.
+        pictures: those of them that are looked into.
+    """
+    split, tokenizer = dataset.validation, dataset.tokenizer
+    rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int).tolist()
+    contexts = [split.contexts[row].tolist() for row in rows]
+    replies = sample_replies(directory, contexts, seed=0)
+    samples = [
+        Sample(tokenizer.decode_context(context), tokenizer.decode(split.replies[row].tolist()), reply)
+        for row, context, reply in zip(rows, contexts, replies, strict=True)
+    ]
+    longest = sorted(sorted(range(len(rows)), key=lambda index: -len(contexts[index]))[:pictures])
+    attentions = [attend(network, tokenizer, contexts[index], replies[index]) for index in longest]
+    return samples, [each for each in attentions if each is not None]
+
+
 def _head(report: RunReport) -> str:
     badge = (
         '<span class="badge live">live</span>' if report.rejection is None else '<span class="badge">not live</span>'
     )
     words = (
-        f"A {report.preset} network of {report.parameters / 1e6:.1f} million parameters, which started from "
-        f"{report.origin}. Training ended on {report.finished:%d %B %Y at %H:%M} UTC: {report.ending}."
+        f"A {report.start.name} network of {report.parameters / 1e6:.1f} million parameters, {_origin(report.start)}. "
+        f"Training ended on {report.finished:%d %B %Y at %H:%M} UTC{_ending(report)}."
     )
     reason = "" if report.rejection is None else f"<p>{text(report.rejection)}</p>"
     return f'<div class="lead"><p>{badge} {text(words)}</p>{reason}</div>{tiles(_tiles(report))}'
+
+
+def _origin(start: Start) -> str:
+    if start.bundle is None:
+        return "begun anew"
+    return f"which went on from {'the shipped model' if start.bundle == PRETRAINED else start.bundle.name}"
+
+
+def _ending(report: RunReport) -> str:
+    """After how long, and why."""
+    history, config = report.history, report.config
+    if history.best is None:
+        return " before anything could be measured"
+    last = history.evaluations[-1]
+    later = len(history.evaluations) - 1 - history.evaluations.index(history.best)
+    if history.interrupted:
+        why = "Ctrl-C was pressed"
+    elif config.time_limit is not None and last.seconds >= config.time_limit:
+        why = "the time was up"
+    elif later >= config.patience:
+        why = "nothing became better any more"
+    else:
+        why = "all was done"
+    return f" after {last.epoch:.1f} epochs, when {why}"
 
 
 def _tiles(report: RunReport) -> list[tuple[str, str]]:
@@ -290,39 +325,42 @@ def _mark(axes: "Axes", place: float, value: float, name: str) -> None:
 
 
 def _curves_in_words(history: "History") -> str:
-    if history.best is None:
+    best = history.best
+    if best is None:
         return ""
     return (
-        f"Measured {_times(len(history.evaluations))}. The best was after step {history.best.step:,}: there the network "
-        f"guessed {history.best.validation_accuracy:.1%} of the tokens of held-out replies right; it is the one kept."
+        f"Measured {_times(len(history.evaluations))}. The best was after step {best.step:,}: there the network "
+        f"guessed {best.validation_accuracy:.1%} of the tokens of held-out replies right; it is the one kept."
     )
 
 
-def _figures(rows: Sequence[Row]) -> str:
+def _figures(rows: "Sequence[Row]") -> str:
     shown = (_figure(key, figure, rows) for key, figure in FIGURES.items())
     return f'<div class="pair">{"".join(shown)}</div>' if rows else ""
 
 
-def _figure(key: str, figure: Figure, rows: Sequence[Row]) -> str:
+def _figure(key: str, figure: Figure, rows: "Sequence[Row]") -> str:
     """One figure of all rows, as dots with whiskers on a common scale."""
     estimates = [(row.name, row.figures[key]) for row in rows if key in row.figures]
+    # What is so by construction, as that a training reply stands in the training data, would but stretch the scale.
+    estimates = [(name, each) for name, each in estimates if not each.low == each.high == 1.0]
     if not estimates:
         return ""
     low, high = min(each.low for _, each in estimates), max(each.high for _, each in estimates)
-    places = {name: [100 * (end - low) / max(high - low, 1e-9) for end in astuple(each)] for name, each in estimates}
     lines = "".join(
-        f"<tr><th>{text(name)}</th><td>{_whisker(*places[name])}</td>"
-        f"<td>{figure.show(each.value)} <small>{figure.show(each.low)} to {figure.show(each.high)}</small></td></tr>"
+        f"<tr><th>{text(name)}</th>"
+        f"<td>{_whisker(*((end - low) / max(high - low, 1e-9) for end in (each.value, each.low, each.high)))}</td>"
+        f"<td>{figure.show(each.value)} <small>± {figure.show(each.margin)}</small></td></tr>"
         for name, each in estimates
     )
-    head = f"<h3>{text(figure.title)} <small>{text(figure.better)}</small></h3><p>{text(figure.meaning)}</p>"
+    head = f"<h3>{text(figure.title)} <small>{text(figure.good)}</small></h3><p>{text(figure.meaning)}</p>"
     return f'<div class="figure">{head}<table class="dots">{lines}</table></div>'
 
 
 def _whisker(value: float, low: float, high: float) -> str:
-    """Places are in percent of the scale."""
-    interval = f'<i style="left:{low:.1f}%;right:{100 - high:.1f}%"></i>'
-    return f'<div class="track">{interval}<b style="left:{value:.1f}%"></b></div>'
+    """Places on the scale are from 0 to 1."""
+    interval = f'<i style="left:{low:.1%};right:{1 - high:.1%}"></i>'
+    return f'<div class="track">{interval}<b style="left:{value:.1%}"></b></div>'
 
 
 def _samples(samples: Sequence[Sample]) -> str:
