@@ -35,7 +35,7 @@ _FIGURES_IN_WORDS = (
 )
 _SAMPLES_IN_WORDS = (
     "Held-out exchanges, evenly spread and not selected: what was said, what the human answered, and what the model "
-    "answers. From the side of who answers: me, you whom I answer, and others."
+    "answers. Seen from who answers: me, you (whom I answer), and others."
 )
 _ATTENTION_IN_WORDS = (
     "Those of the samples with the most context. A row for each piece of the reply that the model wrote, from top to "
@@ -213,14 +213,14 @@ def _ending(report: RunReport) -> str:
     last = history.evaluations[-1]
     later = len(history.evaluations) - 1 - history.evaluations.index(history.best)
     if history.interrupted:
-        why = "Ctrl-C was pressed"
+        why = "since Ctrl-C was pressed"
     elif config.time_limit is not None and last.seconds >= config.time_limit:
-        why = "the time was up"
+        why = "since the time was up"
     elif later >= config.patience:
-        why = "nothing became better any more"
+        why = "since nothing became better any more"
     else:
-        why = "all was done"
-    return f" after {last.epoch:.1f} epochs, when {why}"
+        why = "as planned"
+    return f" after {last.epoch:.1f} epochs, {why}"
 
 
 def _tiles(report: RunReport) -> list[tuple[str, str]]:
@@ -293,7 +293,7 @@ def _by_time(history: "History") -> str:
     if history.best is not None:
         accuracy = history.best.validation_accuracy
         _mark(upper, history.best.seconds / unit, accuracy, f"{accuracy:.1%}")
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0))
+    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
     upper.set_title(loc="left", label="tokens guessed right")
     starts = [(0.0, 0), *((each.seconds, each.tokens) for each in evaluations[:-1])]
     speeds = [

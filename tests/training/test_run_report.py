@@ -89,7 +89,7 @@ def test_its_head_says_what_was_trained_and_how_it_ended(whole: str) -> None:
         "20261125-203000",
         ">live<",
         "A base network of 4.4 million parameters, which went on from the shipped model",
-        "25 November 2026 at 20:30 UTC after 3.0 epochs, when nothing became better any more",
+        "25 November 2026 at 20:30 UTC after 3.0 epochs, since nothing became better any more",
         "<b>1.957</b>",
         "<b>125,787</b>",
         "<b>300,000</b>tokens seen",
@@ -102,9 +102,9 @@ def test_its_head_says_what_was_trained_and_how_it_ended(whole: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"config": TrainingConfig()}, "after 3.0 epochs, when all was done"),
-        ({"config": TrainingConfig(time_limit=1500.0)}, "when the time was up"),
-        ({"history": History([FIRST, BEST], BEST, interrupted=True)}, "when Ctrl-C was pressed"),
+        ({"config": TrainingConfig()}, "after 3.0 epochs, as planned"),
+        ({"config": TrainingConfig(time_limit=1500.0)}, "since the time was up"),
+        ({"history": History([FIRST, BEST], BEST, interrupted=True)}, "since Ctrl-C was pressed"),
         ({"history": History(interrupted=True)}, "before anything could be measured"),
     ],
 )
