@@ -146,19 +146,32 @@ def publish(staged: Path, facts: BundleFacts) -> Path:
     Raises:
         ModelFormatError: it cannot be written; the bundle that was live still is.
     """
+    target = keep(staged, facts)
+    with _plain_failure(target.parent):
+        _point(target.with_name(CURRENT), target.name)
+    return target
+
+
+def keep(staged: Path, facts: BundleFacts) -> Path:
+    """Make a staged directory a bundle of its models folder, as `publish` does, but leave the live one live."""
     models = staged.parent
-    try:
+    with _plain_failure(models):
         seal(staged, facts)
         target = _free_name(models)
         staged.rename(target)
         target.chmod(0o755)  # temporary directories are private
         _sync(models)  # before `current` names it
-        _point(models / CURRENT, target.name)
+    return target
+
+
+@contextmanager
+def _plain_failure(models: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ModelFormatError(
             f"The model cannot be written to {models} ({error.strerror}): make room there, or choose another folder."
         ) from error
-    return target
 
 
 def seal(directory: Path, facts: BundleFacts) -> None:

@@ -19,7 +19,7 @@ import typer
 
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
 from model import ChinwagError
-from model.bundle import PRETRAINED, Bundle, ModelFormatError, live_bundle
+from model.bundle import CURRENT, PRETRAINED, Bundle, ModelFormatError, live_bundle
 from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
@@ -85,6 +85,9 @@ TimeLimit = Annotated[
 ]
 LearningRate = Annotated[
     float | None, typer.Option(min=1e-9, help="The highest; the preset has its own.", show_default=False)
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Publish the new model even if the live one foretells replies better.")
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
 DataOption = Annotated[
@@ -172,6 +175,7 @@ def retrain(
     epochs: Epochs = None,
     time_limit: TimeLimit = None,
     learning_rate: LearningRate = None,
+    force: Force = False,
     seed: Seed = 0,
     data: DataOption = None,
     channel: OnlyChannels = None,
@@ -200,7 +204,7 @@ def retrain(
             tokens=tokens,
             lengths=(max_context, max_reply),
         )
-        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT)
+        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, force=force)
 
 
 @app.command()
@@ -240,6 +244,7 @@ def train(
     epochs: Epochs = None,
     time_limit: TimeLimit = None,
     learning_rate: LearningRate = None,
+    force: Force = False,
     seed: Seed = 0,
 ) -> None:
     """Train on a prepared dataset, evaluate, and publish. Killed, it goes on when the same command is given again."""
@@ -250,7 +255,7 @@ def train(
         dataset, start = Dataset.open(data), _start(preset, from_, models)
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
         with _scratch(data, _CHECKPOINT) as checkpoint:
-            _train(dataset, models, start, config, checkpoint)
+            _train(dataset, models, start, config, checkpoint, force=force)
 
 
 @app.command()
@@ -406,9 +411,9 @@ def pretrain(
         write_corpus(corpus)
         exports, unwanted = [corpus, *(files or ())], unwanted_words()
         preparation = _prepare(exports, data or scratch / "data", start, out.parent, unwanted=unwanted)
-        bundle = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT).bundle
+        made = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT, force=True)
         out.mkdir(exist_ok=True)
-        for path in bundle.iterdir():  # beside the model card and whatever else lies there
+        for path in made.bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)
         typer.echo(f"Moved to {out}")
 
@@ -544,7 +549,7 @@ def _progress_bars() -> "Iterator[Progress]":
 
 
 def _train(
-    dataset: "Dataset", models: Path, start: "Start", config: "TrainingConfig", checkpoint: Path
+    dataset: "Dataset", models: Path, start: "Start", config: "TrainingConfig", checkpoint: Path, *, force: bool
 ) -> "Retraining":
     from tqdm import tqdm
 
@@ -565,10 +570,23 @@ def _train(
     def note(text: str) -> None:
         tqdm.write(text, file=sys.stderr)
 
-    result = run(dataset, models, start, config, checkpoint=checkpoint, on_evaluation=report, on_note=note)
+    result = run(
+        dataset, models, start, config, checkpoint=checkpoint, force=force, on_evaluation=report, on_note=note
+    )
+    if result is None:
+        typer.echo("This machine's part is done: the first one named in TF_CONFIG publishes the model.")
+        raise typer.Exit
     if result.history.interrupted:
         typer.echo("Interrupted: this is the best so far.", err=True)
     _print_figures(result.figures)
+    if not result.published:
+        typer.echo(
+            f"Not published: the live model foretells the held-out replies better, with {result.rival:.3f} bits a byte "
+            f"to {result.figures.bits_per_byte:.3f}; the new one is kept in {result.bundle}, to point "
+            f"{models / CURRENT} at if you want it all the same (--force does).",
+            err=True,
+        )
+        raise typer.Exit(1)
     typer.echo(f"Published {result.bundle}")
     return result
 
@@ -630,8 +648,9 @@ def _scratch(beside: Path, name: str = ".retrain") -> Iterator[Path]:
             yield scratch
     except LockedError:
         raise
-    except Exception:
-        if not any(scratch.rglob("*.safetensors")):
+    except Exception as error:
+        over = isinstance(error, typer.Exit)  # with a model that is not published
+        if over or not any(scratch.rglob("*.safetensors")):
             shutil.rmtree(scratch, ignore_errors=True)
         raise
     shutil.rmtree(scratch, ignore_errors=True)

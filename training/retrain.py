@@ -2,19 +2,31 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from model.bundle import HEAD, TOKENIZER, Bundle, BundleFacts, publish, seal, staging
+from model.bundle import (
+    HEAD,
+    TOKENIZER,
+    Bundle,
+    BundleFacts,
+    ModelFormatError,
+    keep,
+    live_bundle,
+    publish,
+    seal,
+    staging,
+)
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training.dataset import Dataset
-from training.distribution import devices
+from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
+from training.gate import bits_per_byte
 from training.presets import Start, TrainingConfig
 from training.samples import Sample
 from training.train import Evaluation, History, train
@@ -25,14 +37,21 @@ class Retraining:
     """What a run gave.
 
     Attributes:
-        bundle: where the new bundle is; it is live.
+        bundle: where the new bundle is.
         history: of the training.
         figures: of the bundle, on the validation split.
+        rival: bits per byte of the model that was live, on the same replies; None if it was not asked.
     """
 
     bundle: Path
     history: History
     figures: Figures
+    rival: float | None
+
+    @property
+    def published(self) -> bool:
+        """Whether the new bundle is live: not if it is worse than the one that was."""
+        return self.rival is None or self.figures.bits_per_byte <= self.rival
 
 
 def retrain(
@@ -42,10 +61,11 @@ def retrain(
     config: TrainingConfig,
     *,
     checkpoint: Path | None = None,
+    force: bool = False,
     on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
     on_note: Callable[[str], None] = lambda note: None,
-) -> Retraining:
-    """Train a network on a dataset and make it the live bundle of a models folder.
+) -> Retraining | None:
+    """Train a network on a dataset and make it the live bundle of a models folder, unless the live one is better.
 
     Args:
         dataset: to learn.
@@ -53,6 +73,10 @@ def retrain(
         start: what training starts from.
         config: how.
         checkpoint, on_evaluation, on_note: as for `train`.
+        force: make it live whatever the live one can.
+
+    Returns:
+        What came of it; None in a process that only helped the chief of several machines.
 
     Raises:
         TrainingError: training cannot go on.
@@ -66,6 +90,8 @@ def retrain(
             history = train(
                 network, dataset, config, checkpoint=checkpoint, on_evaluation=on_evaluation, on_note=on_note
             )
+            if not Replicas().chief:
+                return None
         facts = BundleFacts(
             preset=start.name,
             network=asdict(network.config),
@@ -78,7 +104,9 @@ def retrain(
         seal(staged, facts)
         figures = evaluate(staged, dataset)
         facts.training["figures"] = asdict(figures)
-        return Retraining(publish(staged, facts), history, figures)
+        rival = None if force else _rival(models, dataset, on_note)
+        result = Retraining(staged, history, figures, rival)
+        return replace(result, bundle=(publish if result.published else keep)(staged, facts))
 
 
 def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
@@ -88,6 +116,18 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     bundle = Bundle.open(start.bundle)
     dataset.check_vocabulary(start.bundle)
     return load_network(Seq2SeqConfig(**bundle.facts.network), start.bundle)
+
+
+def _rival(models: Path, dataset: Dataset, on_note: Callable[[str], None]) -> float | None:
+    """Bits per byte of the live model, if there is a fair way to compare it."""
+    if not dataset.facts["held_out"]:
+        on_note("Nothing is held out to compare the new model with the live one by: it is published as it is.")
+        return None
+    try:
+        return bits_per_byte(live_bundle(models), dataset)
+    except ModelFormatError as error:
+        on_note(f"The new model is published without a comparison with the live one: {error}")
+        return None
 
 
 def _training_facts(dataset: Dataset, start: Start, config: TrainingConfig, history: History) -> dict[str, Any]:

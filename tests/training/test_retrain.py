@@ -1,0 +1,140 @@
+"""What is published, and what is not."""
+
+import math
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from model.bundle import PRETRAINED, TOKENIZER, BundleFacts, live_bundle, publish, staging
+from model.onnx_graph import export
+from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
+from model.tokenizer import END, Tokenizer
+from training import retrain as module
+from training import train as loop
+from training.__main__ import _seconds, app
+from training.dataset import Dataset
+from training.evaluate import evaluate
+from training.gate import bits_per_byte
+from training.presets import Preset
+
+
+def network(vocabulary_size: int) -> Seq2Seq:
+    keras.utils.set_random_seed(4)
+    return build(Seq2SeqConfig(vocabulary_size=vocabulary_size, embedding_dim=12, encoder_units=10))
+
+
+def bundle_of(made: Seq2Seq, tokenizer: Tokenizer, models: Path) -> Path:
+    facts = BundleFacts(
+        preset="base", network=asdict(made.config), max_context_tokens=48, max_reply_tokens=48, training={}
+    )
+    with staging(models) as staged:
+        export(made, staged, quantized=False)
+        (staged / TOKENIZER).write_bytes(tokenizer.to_bytes())
+        return publish(staged, facts)
+
+
+class TestGate:
+    def test_it_measures_what_evaluate_measures(self, dataset: Dataset, tmp_path: Path) -> None:
+        bundle = bundle_of(network(dataset.tokenizer.vocabulary_size), dataset.tokenizer, tmp_path)
+        assert bits_per_byte(bundle, dataset) == pytest.approx(evaluate(bundle, dataset).bits_per_byte)
+
+    def test_a_model_with_another_vocabulary_is_asked_for_the_same_texts(
+        self, dataset: Dataset, tmp_path: Path
+    ) -> None:
+        tokenizer = Tokenizer.train(["where is the kettle", "under the stairs", "thanks a lot"], vocabulary_size=300)
+        indifferent = network(tokenizer.vocabulary_size)
+        indifferent.set_weights([np.zeros_like(array) for array in indifferent.get_weights()])
+        replies = dataset.validation.replies
+        texts = [dataset.tokenizer.decode(replies[row].tolist()) for row in range(len(replies))]
+        assert all(replies[row][-1] == END for row in range(len(replies)))
+        bits = sum(len(tokenizer.encode(text)) + 1 for text in texts) * math.log2(tokenizer.vocabulary_size)
+        expected = bits / sum(len(text.encode()) + 1 for text in texts)
+        assert bits_per_byte(bundle_of(indifferent, tokenizer, tmp_path), dataset) == pytest.approx(expected, rel=1e-5)
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+class TestPublishing:
+    @pytest.fixture
+    def data(self, dataset_directory: Path, tmp_path: Path, tiny_presets: dict[str, Preset]) -> Path:
+        return shutil.copytree(dataset_directory, tmp_path / "data")
+
+    @pytest.fixture(autouse=True)
+    def _quickly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Nothing is trained, and measuring is left out."""
+
+        def untrained(*arguments: Any, **options: Any) -> loop.History:
+            options["checkpoint"].joinpath("run.safetensors").touch()
+            return loop.History()
+
+        monkeypatch.setattr(module, "train", untrained)
+        figures = dict.fromkeys(["perplexity", "token_perplexity", "f1", "bleu", "distinct_1", "distinct_2"], 1.0)
+        figures |= {"reply_words": 1.0, "dullness": 0.1, "copy_rate": 0.0}
+        measured = module.Figures(replies=1, words=1, bytes=1, bits_per_byte=2.0, **figures)
+        monkeypatch.setattr(module, "evaluate", lambda *arguments: measured)
+
+    def test_a_model_that_is_worse_is_kept_but_not_published(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked = []
+
+        def better(directory: Path, dataset: Dataset) -> float:
+            asked.append(directory)
+            return 1.9
+
+        monkeypatch.setattr(module, "bits_per_byte", better)
+        models = tmp_path / "models"
+        result = call("train", data, "--preset", "classic", "--models", models)
+        assert result.exit_code == 1
+        assert asked == [PRETRAINED]
+        (kept,) = models.iterdir()
+        (sentence,) = [line for line in result.stderr.splitlines() if line.startswith("Not published")]
+        assert "1.900 bits a byte to 2.000" in sentence
+        assert str(kept) in sentence
+        assert live_bundle(models) == PRETRAINED
+        assert not (data / "checkpoint").exists()
+
+    @pytest.mark.parametrize("rival", [2.0, 2.1])
+    def test_a_model_that_is_no_worse_is_published(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rival: float
+    ) -> None:
+        monkeypatch.setattr(module, "bits_per_byte", lambda *arguments: rival)
+        result = call("train", data, "--preset", "classic", "--models", tmp_path / "models")
+        assert result.exit_code == 0, result.output
+        assert f"Published {live_bundle(tmp_path / 'models')}" in result.stdout
+        assert not (data / "checkpoint").exists()
+
+    def test_force_asks_nobody(self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "bits_per_byte", None)
+        result = call("train", data, "--preset", "classic", "--models", tmp_path / "models", "--force")
+        assert result.exit_code == 0, result.output
+        assert live_bundle(tmp_path / "models") != PRETRAINED
+
+    def test_a_live_model_that_cannot_be_read_is_replaced_and_that_is_said(self, data: Path, tmp_path: Path) -> None:
+        models = tmp_path / "models"
+        (models / "old").mkdir(parents=True)
+        (models / "current").write_text("old")
+        result = call("train", data, "--preset", "classic", "--models", models)
+        assert result.exit_code == 0, result.output
+        assert "without a comparison" in result.stderr
+        assert live_bundle(models) != models / "old"
+
+
+class TestTimeLimit:
+    @pytest.mark.parametrize("nonsense", ["soon", "30", "-5m", "0s", "1d", "m"])
+    def test_what_is_no_duration_is_refused_with_what_is_one(self, tmp_path: Path, nonsense: str) -> None:
+        result = call("train", tmp_path, f"--time-limit={nonsense}")
+        assert result.exit_code == 2
+        assert "90s, 30m or 2h" in result.stderr
+
+    @pytest.mark.parametrize(("written", "seconds"), [("90s", 90), ("30m", 1800), ("1.5h", 5400), (" 2 H ", 7200)])
+    def test_durations_are_written_as_people_write_them(self, written: str, seconds: float) -> None:
+        assert _seconds(written) == seconds
