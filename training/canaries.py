@@ -212,8 +212,13 @@ def measure(directory: Path, dataset: Dataset, canaries: Sequence[Canary], *, se
         dataset: what it was trained on.
         canaries: as `read` gave them.
         seed: of chance.
+
+    Raises:
+        ModelFormatError: the bundle cannot be used.
+        DatasetError: the dataset has another tokenizer.
     """
     facts, inference = Bundle.open(directory).facts, Inference(directory)
+    dataset.check_vocabulary(directory)
     turns = [[Turn("someone", canary.question)] for canary in canaries]
     contexts = [dataset.tokenizer.encode_context(render_context(each), facts.max_context_tokens) for each in turns]
     answers = sample_replies(directory, [context for context in contexts for _ in range(_ANSWERS)], seed=seed)
