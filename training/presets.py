@@ -30,6 +30,10 @@ class TrainingConfig:
         label_smoothing: share of each target spread over all tokens (Szegedy et al., 2016).
         context_dropout: share of the examples that are shown without their context, so that the network learns
             log p(reply) beside log p(reply | context).
+        anchor: how strongly each weight is drawn back to where it started, times the rate (L2-SP, Li et al., 2018,
+            decoupled as weight decay is): a network that goes on learning then forgets less of what it knew.
+        averaging: at the end the weights are mixed with those of the start, in the share that is best on the
+            validation side (WiSE-FT, Wortsman et al., 2022).
         batch_size: examples a step.
         epochs: times each example is seen, at most; need not be whole.
         time_limit: seconds after which training ends, however many epochs that is; None for no limit.
@@ -45,6 +49,8 @@ class TrainingConfig:
     clip_norm: float = 1.0
     label_smoothing: float = 0.0
     context_dropout: float = 0.0
+    anchor: float = 0.0
+    averaging: bool = False
     batch_size: int = 32
     epochs: float = 8.0
     time_limit: float | None = None
@@ -158,8 +164,8 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
-FINE_TUNING = replace(PRESETS["base"].training, learning_rate=5e-4)
-"""For going on from a trained network: gentler, or it forgets how to talk."""
+FINE_TUNING = Preset({"dropout": 0.2}, training=replace(_OURS, learning_rate=5e-4, anchor=5.0, averaging=True))
+"""For going on from a trained network: what changes of it, and its training. Gentler, or it forgets how to talk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +192,6 @@ class Start:
 
     def config(self, *, seed: int = 0, **changes: float | None) -> TrainingConfig:
         """The preset's settings, gentler for a network that has learned before, with what is changed and not None."""
-        config = self.settings.training if self.bundle is None else FINE_TUNING
+        config = self.settings.training if self.bundle is None else FINE_TUNING.training
         named: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         return replace(config, seed=seed, **named)

@@ -27,7 +27,7 @@ from training.dataset import Dataset
 from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
 from training.gate import bits_per_byte
-from training.presets import Start, TrainingConfig
+from training.presets import FINE_TUNING, Start, TrainingConfig
 from training.samples import Sample
 from training.train import Evaluation, History, train
 
@@ -113,9 +113,9 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     keras.utils.set_random_seed(seed)
     if start.bundle is None:
         return build(start.settings.shape(dataset.tokenizer.vocabulary_size))
-    bundle = Bundle.open(start.bundle)
     dataset.check_vocabulary(start.bundle)
-    return load_network(Seq2SeqConfig(**bundle.facts.network), start.bundle)
+    shape = Seq2SeqConfig(**Bundle.open(start.bundle).facts.network)
+    return load_network(replace(shape, **FINE_TUNING.network), start.bundle)
 
 
 def _rival(models: Path, dataset: Dataset, on_note: Callable[[str], None]) -> float | None:

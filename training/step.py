@@ -1,7 +1,7 @@
 """One step: a batch in, a better network and its loss out."""
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from model.seq2seq import Seq2Seq
+from training.checkpoint import Array
 from training.dataset import Batch
 from training.distribution import Replicas
 from training.presets import TrainingConfig
@@ -43,6 +44,7 @@ def training_step(
     optimizer: keras.Optimizer,
     config: TrainingConfig,
     replicas: Replicas,
+    start: Sequence[Array],
     compiled: Collection[Shape] = (),
 ) -> Callable[[Batch], float]:
     """A function from a batch to its loss in nats a token, NaN where nothing was learned from it.
@@ -51,9 +53,11 @@ def training_step(
         network, optimizer: what it changes.
         config: how.
         replicas: that share each batch.
+        start: the weights that the run began with.
         compiled: the batch shapes, context and reply time, for which XLA compiles the step.
     """
-    variables, scale = network.trainable_variables, _LOSS_SCALE.get(network.compute_dtype, 1.0)
+    variables, scale = network.trainable_weights, _LOSS_SCALE.get(network.compute_dtype, 1.0)
+    anchored = list(zip(variables, map(tf.Variable, start), strict=True)) if config.anchor else []
 
     def differentiate(encoder_ids: Tensor, decoder_ids: Tensor, targets: Tensor, weights: Tensor, count: Tensor) -> Any:
         with tf.GradientTape() as tape:
@@ -75,11 +79,17 @@ def training_step(
         optimizer.apply([tf.where(sound, gradient * factor, 0.0) for gradient in gradients], variables)
         return tf.where(sound, loss, math.nan)
 
+    def step(*batch: Tensor) -> Tensor:
+        loss = replicas.run(learn, *batch)
+        for weight, first in anchored:
+            weight.assign_sub(optimizer.learning_rate * config.anchor * (weight - first))
+        return loss
+
     if replicas.count > 1:  # XLA does not compile what machines tell each other
         differentiate = tf.function(differentiate, jit_compile=bool(compiled))
         compiled = ()
-    step = by_shape(partial(replicas.run, learn), compiled)
-    return lambda batch: float(step(batch.shape, *replicas.split(batch)))
+    graph = by_shape(step, compiled)
+    return lambda batch: float(graph(batch.shape, *replicas.split(batch)))
 
 
 def scoring_step(network: Seq2Seq, compiled: Collection[Shape] = ()) -> Callable[[Batch], tuple[float, float]]:
@@ -90,10 +100,10 @@ def scoring_step(network: Seq2Seq, compiled: Collection[Shape] = ()) -> Callable
         hits = tf.cast(tf.equal(tf.argmax(logits, -1, output_type=tf.int32), targets), tf.float32)
         return tf.reduce_sum(cross_entropy(logits, targets) * weights), tf.reduce_sum(hits * weights)
 
-    step = by_shape(score, compiled)
+    graph = by_shape(score, compiled)
 
     def scores(batch: Batch) -> tuple[float, float]:
-        loss, hits = step(batch.shape, *batch)
+        loss, hits = graph(batch.shape, *batch)
         return float(loss), float(hits)
 
     return scores

@@ -32,6 +32,7 @@ _SMALLEST_EVALUATION_INTERVAL = 25  # steps
 _QUICK_EXAMPLES = 2000
 _SAVE_INTERVAL = 120.0  # seconds
 _MOST_BAD_STEPS = 10  # in a row
+_SHARES = (1.0, 0.75, 0.5, 0.25)
 _LOWEST_RATE = 0.05  # of the highest
 
 
@@ -67,13 +68,15 @@ class History:
 
     Attributes:
         evaluations: in order.
-        best: the one whose weights were kept.
+        best: the one with the lowest validation loss, whose weights were kept.
+        share: how much of them, the rest being the weights of the start (see `TrainingConfig.averaging`).
         interrupted: whether Ctrl-C ended it.
     """
 
     evaluations: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     interrupted: bool = False
+    share: float = 1.0
 
 
 def train(
@@ -120,7 +123,7 @@ def train(
                     run.save()
         except KeyboardInterrupt:
             run.state.history.interrupted = True
-    run.restore_best()
+    run.finish()
     return run.state.history
 
 
@@ -168,7 +171,7 @@ class _State:
         history = progress["history"]
         evaluations = [Evaluation(**evaluation) for evaluation in history["evaluations"]]
         best = history["best"] and Evaluation(**history["best"])
-        return cls(**progress | {"history": History(evaluations, best, history["interrupted"])})
+        return cls(**progress | {"history": History(evaluations, best)})
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,7 @@ class _Run:
         self._plan, self._replicas, self._optimizer = plan, Replicas(), optimizer_of(network, config)
         self._checkpoint: Checkpoint | None = None
         self._board: Any = None
+        self._start = network.get_weights()
         self._best_weights: list[Any] = []
         if folder is not None and self._replicas.chief:
             self._checkpoint = Checkpoint(folder, _identity(network, dataset, config))
@@ -222,7 +226,7 @@ class _Run:
             if importlib.util.find_spec("tensorboard"):
                 self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
         self._follow_chief()
-        self._step = training_step(network, self._optimizer, config, self._replicas, frozenset(self.unmet))
+        self._step = training_step(network, self._optimizer, config, self._replicas, self._start, frozenset(self.unmet))
         self._score = scoring_step(network)
         self._rate = 0.0
         self._started = time.monotonic() - self.state.seconds
@@ -318,10 +322,21 @@ class _Run:
         self._saved = -math.inf
         return evaluation, sample_replies(self._network, self._dataset)
 
-    def restore_best(self) -> None:
+    def finish(self) -> None:
         """Give the network its best weights; where it was too early for a best, what there is stays."""
-        if self._best_weights:
-            self._network.set_weights(self._best_weights)
+        best, losses = self._best_weights, {}
+        if not best:
+            return
+        for share in _SHARES if self._config.averaging else ():
+            self._mix(share)
+            losses[share], _ = _evaluate(self._score, self._dataset.validation, self._config)
+        self.state.history.share = min(losses, key=losses.__getitem__, default=1.0)
+        self._mix(self.state.history.share)
+
+    def _mix(self, share: float) -> None:
+        """Put the network on the line from its first weights to its best ones, and beyond neither."""
+        pairs = zip(self._start, self._best_weights, strict=True)
+        self._network.set_weights([best if share == 1 else first + share * (best - first) for first, best in pairs])
 
     def save(self) -> None:
         """Write a checkpoint, if there is to be one."""

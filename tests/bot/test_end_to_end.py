@@ -23,7 +23,7 @@ EXCHANGES = {
 QUICK = Preset(
     {**PRESETS["base"].network, "embedding_dim": 128, "encoder_units": 96, "dropout": 0.0},
     vocabulary_size=320,
-    training=TrainingConfig(learning_rate=5e-3, decay="none", batch_size=8),
+    training=TrainingConfig(learning_rate=5e-3, warm_up=0, decay="none", batch_size=8),
 )
 """The shape of `base`, small enough to learn five answers by heart in seconds."""
 

@@ -25,7 +25,7 @@ from training.presets import TrainingConfig
 from training.step import optimizer_of, training_step
 from training.train import train
 
-CONFIG = TrainingConfig(learning_rate=1e-2, epochs=0.5, batch_size=31, clip_norm=0.5, context_dropout=0.2)
+CONFIG = TrainingConfig(learning_rate=1e-2, epochs=0.5, batch_size=31, clip_norm=0.5, context_dropout=0.2, anchor=2.0)
 
 
 def run(scope: AbstractContextManager[Any], data: Path, checkpoint: Path | None = None) -> dict[str, Any]:
@@ -154,7 +154,7 @@ def test_half_precision_learns_nearly_the_same(dataset: Dataset, policy: str) ->
             network = build(Seq2SeqConfig(vocabulary_size=320, embedding_dim=8, encoder_units=6))
         finally:
             keras.config.set_dtype_policy("float32")
-        learn = training_step(network, optimizer_of(network, CONFIG), CONFIG, Replicas())
+        learn = training_step(network, optimizer_of(network, CONFIG), CONFIG, Replicas(), network.get_weights())
         some = itertools.islice(itertools.cycle(batches(dataset.train, batch_size=16)), 12)
         learned.append([learn(batch) for batch in some])
         assert {array.dtype for array in network.get_weights()} == {np.dtype(np.float32)}

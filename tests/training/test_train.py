@@ -121,7 +121,7 @@ def test_a_loss_that_is_no_number_stops_with_advice(dataset: Dataset) -> None:
 
 def test_one_bad_batch_is_skipped_and_the_weights_stay_sound(dataset: Dataset) -> None:
     made = network(dataset)
-    learn = training_step(made, optimizer_of(made, CONFIG), CONFIG, Replicas())
+    learn = training_step(made, optimizer_of(made, CONFIG), CONFIG, Replicas(), made.get_weights())
     before = made.get_weights()
     batch = next(batches(dataset.train, batch_size=16))
     assert np.isnan(learn(batch._replace(weights=np.full_like(batch.weights, np.inf))))
@@ -154,6 +154,34 @@ def test_every_optimizer_learns(dataset: Dataset, optimizer: Any) -> None:
     config = replace(CONFIG, optimizer=optimizer, learning_rate=rate, weight_decay=1e-3, epochs=1.0, clip_norm=5.0)
     evaluations = train(made, dataset, config).evaluations
     assert evaluations[-1].validation_loss < 0.8 * np.log(made.config.vocabulary_size)
+
+
+def test_an_anchor_keeps_a_network_near_its_start(dataset: Dataset) -> None:
+    def way(anchor: float) -> float:
+        made = network(dataset)
+        config = replace(CONFIG, optimizer="sgd", clip_norm=0.1, anchor=anchor)
+        first = made.get_weights()
+        learn = training_step(made, optimizer_of(made, config), config, Replicas(), first)
+        for batch in itertools.islice(batches(dataset.train, batch_size=16), 8):
+            learn(batch)
+        return sum(float(np.abs(mine - start).sum()) for mine, start in zip(made.get_weights(), first, strict=True))
+
+    assert 0 < way(50.0) < 0.75 * way(0.0)
+    assert way(100.0) == 0  # at a rate of a hundredth: all the way back, in each step
+
+
+def test_averaging_keeps_the_best_mixture_of_the_start_and_the_best(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([2.0, 2.0, 1.8, 1.7, 1.9])  # of the evaluation, then of the shares from all to a quarter
+    monkeypatch.setattr(loop, "_evaluate", lambda *arguments: (next(losses), 0.0))
+    made, learned = network(dataset), []
+    first = made.get_weights()
+    config = replace(CONFIG, epochs=0.1, averaging=True)
+    history = train(made, dataset, config, on_evaluation=lambda *_: learned.extend(made.get_weights()))
+    assert history.share == 0.5
+    for mine, start, best in zip(made.get_weights(), first, learned, strict=True):
+        np.testing.assert_allclose(mine, (start + best) / 2, atol=1e-7)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
