@@ -350,7 +350,7 @@ def tune(
     preset: Annotated[str, typer.Option(metavar="NAME|FILE", help="The one to beat.")] = "base",
     time_limit: Annotated[str, typer.Option(metavar="30m", help="For all trials together.")] = "2h",
     trial_time: Annotated[
-        str | None, typer.Option(metavar="5m", help="For each; by default a twelfth of all.", show_default=False)
+        str | None, typer.Option(metavar="5m", help="For each; by default an eighth of all.", show_default=False)
     ] = None,
     seed: Seed = 0,
 ) -> None:

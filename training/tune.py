@@ -33,11 +33,14 @@ from training.train import Evaluation, History, TrainingError, train
 PRESET = "preset.json"
 
 _STUDY, _SECONDS = "study.log", "seconds"
-_TRIALS = 12  # that a time budget is meant for
-_SHORTEST_TRIAL = 60.0  # seconds
+_TRIALS = 8  # that a time budget is meant for; as some are given up, there are more
+_SHORTEST_TRIAL = 120.0  # seconds
 _COMPARISONS = 10  # of a trial with those before it
 _COMPARED_FROM = 3  # before, XLA compiles
 _FIRST_TRIALS = 3  # that are never given up
+
+
+_NOTHING_LEARNED = 0.97  # of the loss of a network that holds all tokens for equally likely
 
 
 class TuningError(ChinwagError):
@@ -137,12 +140,12 @@ def tune(
         folder: of this search; afterwards the best preset is in it, as `PRESET`.
         preset: what the search begins with.
         time_limit: seconds for all trials, those of earlier runs too.
-        trial_time: seconds for each; by default a twelfth of the limit, but a minute at least.
+        trial_time: seconds for each; by default an eighth of the limit, but two minutes at least.
         seed: of the search and of each network.
         on_trial: told of each trial when it is over.
 
     Raises:
-        TuningError: no trial came to its end.
+        TuningError: no trial came to its end, or none learned anything.
     """
     trial_time = max(time_limit / _TRIALS, _SHORTEST_TRIAL) if trial_time is None else trial_time
     try:
@@ -159,6 +162,8 @@ def tune(
         attempts = _attempts(study)
         if all(attempt.given_up for attempt in attempts):
             raise TuningError("No trial came to its end: give the search a longer --time-limit.")
+        if study.best_value > _NOTHING_LEARNED * math.log(dataset.tokenizer.vocabulary_size):
+            raise TuningError("No network learned anything in the time of a trial: give them a longer --trial-time.")
         found = _changed(preset, study.best_params)
         found.save(folder / PRESET)
         return Tuning(found, attempts)

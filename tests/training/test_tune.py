@@ -14,7 +14,7 @@ from training.__main__ import app
 from training.dataset import Dataset
 from training.presets import PRESETS, Preset, PresetError, Start, TrainingConfig
 from training.train import Evaluation, History, TrainingError
-from training.tune import SPACE, Attempt, Range, Tuning, TuningError, tune
+from training.tune import SPACE, Attempt, Tuning, TuningError, tune
 
 BASE = PRESETS["base"]
 TRIAL = 60.0  # seconds
@@ -164,6 +164,17 @@ def test_no_time_is_a_plain_sentence(search: Callable[..., Tuning]) -> None:
         search(trials=0.1)
 
 
+def test_trials_in_which_nothing_is_learned_are_a_plain_sentence(search: Callable[..., Tuning]) -> None:
+    def ignorant(
+        dataset: Dataset, preset: Preset, config: TrainingConfig, on_evaluation: Callable[..., None]
+    ) -> History:
+        CLOCK.seconds += TRIAL
+        return History(best=evaluation(math.log(dataset.tokenizer.vocabulary_size), TRIAL))
+
+    with pytest.raises(TuningError, match="--trial-time"):
+        search(trials=2, training=ignorant)
+
+
 def test_the_table_has_the_best_first() -> None:
     attempts = [
         Attempt(0, 3.0, False, 60.0, {"learning_rate": 0.002}),
@@ -213,16 +224,33 @@ def test_a_preset_that_there_is_not(dataset_directory: Path) -> None:
 
 
 def test_the_command_writes_a_preset_that_a_network_can_start_from(
-    dataset_directory: Path, tiny_presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+    dataset_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)  # XLA takes longer to compile than this to learn
-    monkeypatch.setattr(module, "SPACE", {"learning_rate": Range(1e-3, 1e-2), "encoder_units": (4, 6)})
+    monkeypatch.setattr(module, "_train", learn)
+    monkeypatch.setattr(module, "monotonic", CLOCK)
 
-    result = call("tune", dataset_directory, "--preset", "classic", "--time-limit", "1s", "--trial-time", "1s")
+    result = call("tune", dataset_directory, "--preset", "small", "--time-limit", "10m", "--trial-time", "10m")
 
     assert result.exit_code == 0, result.output
     start = Start(preset=str(dataset_directory / "tune" / "preset.json"))
     assert start.name == "preset"
-    assert start.settings == tiny_presets["classic"]  # the first trial, for which alone there was time
-    assert start.config(seed=3) == replace(tiny_presets["classic"].training, seed=3)
+    assert start.settings == PRESETS["small"]  # the first trial, for which alone there was time
+    assert start.config(seed=3) == replace(PRESETS["small"].training, seed=3)
     assert "--preset" in result.stdout.splitlines()[-1]
+
+
+def test_a_trial_trains_the_network_of_its_preset(
+    dataset: Dataset, tiny_presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)  # XLA takes longer to compile than this to learn
+    preset, losses = tiny_presets["classic"], list[float]()
+
+    history = module._train(
+        dataset,
+        preset,
+        replace(preset.training, epochs=0.3),
+        lambda evaluation, samples: losses.append(evaluation.validation_loss),
+    )
+
+    assert history.best is not None
+    assert history.best.validation_loss == min(losses) < math.log(dataset.tokenizer.vocabulary_size)
