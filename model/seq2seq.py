@@ -3,6 +3,9 @@
 Two faces of one set of layers: `call` scores known replies (training), `encode` and `decode_step` write new ones.
 Stepwise logits equal the teacher-forced ones. Shapes are `[batch, time, units]`; the recurrences run time-major
 inside, as one compiled loop whose input products are taken out of it.
+
+Products with weights are of two dimensions: TensorFlow's gradient of a `[batch, time, ...]` one makes a gradient of the
+weights for each row of the batch and adds them up, which costs more time and memory than all the rest.
 """
 
 from collections.abc import Sequence
@@ -90,16 +93,16 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         Returns:
             Outputs `[batch, time, units]` and the state after the last step.
         """
-        products = tf.transpose(tf.matmul(inputs, self.kernel) + self.bias, [1, 0, 2])
+        products = _product(tf.transpose(inputs, [1, 0, 2]), self.kernel) + self.bias
         keep = tf.ones([1, 1], products.dtype) if present is None else tf.transpose(present)
         keep = tf.broadcast_to(keep[:, :, tf.newaxis], [*_sizes(products, 2), 1])
-        recurrent = tf.convert_to_tensor(self.recurrent)
-        outputs, *last = _recurrence(self.advance, products, recurrent, keep, state)
+        outputs, *last = _recurrence(self, products, tf.convert_to_tensor(self.recurrent), keep, state)
         return tf.transpose(outputs, [1, 0, 2]), tuple(last)
 
     def step(self, inputs: Tensor, state: State) -> State:
         """One step: `[batch, features]` and the state in, the new state out."""
-        return self.advance(tf.matmul(inputs, self.kernel) + self.bias, tf.matmul(state[0], self.recurrent), state)
+        products = tf.matmul(inputs, self.kernel) + self.bias, tf.matmul(state[0], self.recurrent)
+        return self.advance(self.join(*products), state)
 
     def zero_state(self, batch: Tensor, dtype: Any) -> State:
         """The state of a layer that has read nothing."""
@@ -111,14 +114,23 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         return tf.zeros(shape, dtype)
 
     @staticmethod
-    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
-        """The new state.
+    def join(inputs: Tensor, recurrent: Tensor) -> Tensor:
+        """The gates of a step.
 
         Args:
-            inputs: the step's input times the kernel, plus the bias, `[batch, gates * units]`.
+            inputs: its input times the kernel, plus the bias, `[..., gates * units]`.
             recurrent: the last output times the recurrent matrix, likewise.
-            state: the last one.
         """
+        return inputs + recurrent
+
+    @staticmethod
+    def split(gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """The gradients of what `join` takes, from that of what it returns."""
+        return gradient, gradient
+
+    @staticmethod
+    def advance(gates: Tensor, state: State) -> State:
+        """The new state, from the gates as `join` returns them and the last state."""
         raise NotImplementedError
 
 
@@ -135,8 +147,8 @@ class LSTM(Recurrent):
         return tf.concat([tf.zeros(2 * units, dtype), tf.ones(units, dtype), tf.zeros(units, dtype)], 0)
 
     @staticmethod
-    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
-        input_gate, output_gate, forget_gate, cell = tf.split(inputs + recurrent, 4, -1)
+    def advance(gates: Tensor, state: State) -> State:
+        input_gate, output_gate, forget_gate, cell = tf.split(gates, 4, -1)
         c = tf.sigmoid(forget_gate) * state[1] + tf.sigmoid(input_gate) * tf.tanh(cell)
         return tf.sigmoid(output_gate) * tf.tanh(c), c
 
@@ -148,11 +160,20 @@ class GRU(Recurrent):
     state_size = 1
 
     @staticmethod
-    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
+    def join(inputs: Tensor, recurrent: Tensor) -> Tensor:
         update_in, reset_in, hidden_in = tf.split(inputs, 3, -1)
         update_back, reset_back, hidden_back = tf.split(recurrent, 3, -1)
-        update = tf.sigmoid(update_in + update_back)
-        hidden = tf.tanh(hidden_in + tf.sigmoid(reset_in + reset_back) * hidden_back)
+        return tf.concat([update_in + update_back, reset_in + reset_back, hidden_in, hidden_back], -1)
+
+    @staticmethod
+    def split(gradient: Tensor) -> tuple[Tensor, Tensor]:
+        update, reset, hidden_in, hidden_back = tf.split(gradient, 4, -1)
+        return tf.concat([update, reset, hidden_in], -1), tf.concat([update, reset, hidden_back], -1)
+
+    @staticmethod
+    def advance(gates: Tensor, state: State) -> State:
+        update, reset, hidden_in, hidden_back = tf.split(gates, 4, -1)
+        update, hidden = tf.sigmoid(update), tf.tanh(hidden_in + tf.sigmoid(reset) * hidden_back)
         return (update * state[0] + (1 - update) * hidden,)
 
 
@@ -163,8 +184,8 @@ class RNN(Recurrent):
     state_size = 1
 
     @staticmethod
-    def advance(inputs: Tensor, recurrent: Tensor, state: State) -> State:
-        return (tf.tanh(inputs + recurrent),)
+    def advance(gates: Tensor, state: State) -> State:
+        return (tf.tanh(gates),)
 
 
 CELLS: dict[str, type[Recurrent]] = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
@@ -289,7 +310,7 @@ class Seq2Seq(keras.Model):  # type: ignore[misc]
     def _logits(self, outputs: Tensor) -> Tensor:
         if self.config.tied:
             embeddings = tf.cast(self.embedding.embeddings, self.compute_dtype)
-            logits = tf.matmul(self.projection(outputs), embeddings, transpose_b=True)
+            logits = _product(self.projection(outputs), embeddings, transpose_b=True)
         else:
             logits = self.softmax(outputs)
         return tf.cast(logits, tf.float32) + tf.cast(self.output_bias, tf.float32)
@@ -302,14 +323,22 @@ def build(config: Seq2SeqConfig) -> Seq2Seq:
     return network
 
 
-def _recurrence(advance: Any, products: Tensor, recurrent: Tensor, keep: Tensor, state: State) -> tuple[Tensor, ...]:
+def _product(inputs: Tensor, weights: Tensor, *, transpose_b: bool = False) -> Tensor:
+    """`[..., ..., inputs]` times `[inputs, outputs]`."""
+    flat = tf.matmul(tf.reshape(inputs, [-1, inputs.shape[-1]]), weights, transpose_b=transpose_b)
+    return tf.reshape(flat, [*_sizes(inputs, 2), flat.shape[-1]])
+
+
+def _recurrence(
+    layer: Recurrent, products: Tensor, recurrent: Tensor, keep: Tensor, state: State
+) -> tuple[Tensor, ...]:
     """The loop of a recurrent layer over time, with its gradient taken a step at a time.
 
     TensorFlow's own gradient of the loop adds a gradient of the whole input and of `recurrent` in every step,
     which is quadratic in time; here the loop back keeps the gates' gradients and one product does the rest.
 
     Args:
-        advance: `Recurrent.advance`.
+        layer: whose rules are followed.
         products: inputs times kernel plus bias, `[time, batch, gates * units]`.
         recurrent: `[units, gates * units]`.
         keep: 1 where a step counts, `[time, batch, 1]`.
@@ -319,46 +348,45 @@ def _recurrence(advance: Any, products: Tensor, recurrent: Tensor, keep: Tensor,
         The first part of the state after each step, `[time, batch, units]`, and the last state.
     """
     (steps,) = _sizes(products, 1)
-    units, width = recurrent.shape
+
+    def array_of(tensor: Tensor) -> Tensor:
+        return tf.TensorArray(tensor.dtype, size=steps, element_shape=tensor.shape)
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
     def run(products: Tensor, recurrent: Tensor, *state: Tensor) -> tuple[Any, Any]:
-        def forward(t: Tensor, state: State, backs: Tensor, history: tuple[Tensor, ...]) -> tuple[Any, ...]:
-            back = tf.matmul(state[0], recurrent)
-            moved = advance(products[t], back, state)
+        def forward(t: Tensor, state: State, gates: Tensor, history: tuple[Tensor, ...]) -> tuple[Any, ...]:
+            joined = layer.join(products[t], tf.matmul(state[0], recurrent))
+            moved = layer.advance(joined, state)
             state = tuple(old + keep[t] * (new - old) for old, new in zip(state, moved, strict=True))
             history = tuple(array.write(t, part) for array, part in zip(history, state, strict=True))
-            return t + 1, state, backs.write(t, back), history
+            return t + 1, state, gates.write(t, joined), history
 
-        batch = products.shape[1]
-        backs = _array(products.dtype, steps, [batch, width])
-        history = tuple(_array(products.dtype, steps, [batch, units]) for _ in state)
-        loop = (tf.constant(0), state, backs, history)
-        _, last, backs, history = tf.while_loop(lambda t, *_: t < steps, forward, loop, maximum_iterations=steps)
-        backs, after = backs.stack(), [array.stack() for array in history]
+        arrays = array_of(layer.join(products[0], products[0])), tuple(array_of(part) for part in state)
+        loop = (tf.constant(0), state, *arrays)
+        _, last, gates, history = tf.while_loop(lambda t, *_: t < steps, forward, loop, maximum_iterations=steps)
+        gates, after = gates.stack(), [array.stack() for array in history]
 
         def gradient(d_outputs: Tensor, *d_last: Tensor) -> tuple[Tensor, ...]:
             before = [tf.concat([first[tf.newaxis], part[:-1]], 0) for first, part in zip(state, after, strict=True)]
 
-            def backward(t: Tensor, d_state: State, d_ins: Tensor, d_backs: Tensor) -> tuple[Any, ...]:
+            def backward(t: Tensor, d_state: State, d_gates: Tensor) -> tuple[Any, ...]:
                 d_state = (d_state[0] + d_outputs[t], *d_state[1:])
-                inputs = (products[t], backs[t], tuple(part[t] for part in before))
+                d_moved = [keep[t] * part for part in d_state]
+                inputs = gates[t], tuple(part[t] for part in before)
                 with tf.GradientTape() as tape:
                     tape.watch(inputs)
-                    moved = advance(*inputs)
-                d_moved = [keep[t] * part for part in d_state]
-                d_in, d_back, d_old = tape.gradient(moved, inputs, d_moved, unconnected_gradients="zero")
+                    moved = layer.advance(*inputs)
+                d_joined, d_old = tape.gradient(moved, inputs, d_moved, unconnected_gradients="zero")
                 d_old = [part - moved + old for part, moved, old in zip(d_state, d_moved, d_old, strict=True)]
-                d_old[0] += tf.matmul(d_back, recurrent, transpose_b=True)
-                return t - 1, tuple(d_old), d_ins.write(t, d_in), d_backs.write(t, d_back)
+                d_old[0] += tf.matmul(layer.split(d_joined)[1], recurrent, transpose_b=True)
+                return t - 1, tuple(d_old), d_gates.write(t, d_joined)
 
-            arrays = [_array(products.dtype, steps, [batch, width]) for _ in range(2)]
-            loop = (steps - 1, d_last, *arrays)
+            loop = (steps - 1, d_last, array_of(gates[0]))
             done = tf.while_loop(lambda t, *_: t >= 0, backward, loop, maximum_iterations=steps)
-            _, d_first, d_products, d_backs = done
-            flat_outputs = tf.reshape(before[0], [-1, units])
-            d_recurrent = tf.matmul(flat_outputs, tf.reshape(d_backs.stack(), [-1, width]), transpose_a=True)
-            return d_products.stack(), d_recurrent, *d_first
+            _, d_first, d_gates = done
+            d_products, d_backs = layer.split(d_gates.stack())
+            flat_outputs, flat_backs = (tf.reshape(each, [-1, each.shape[-1]]) for each in (before[0], d_backs))
+            return d_products, tf.matmul(flat_outputs, flat_backs, transpose_a=True), *d_first
 
         return (after[0], *last), gradient
 
@@ -370,7 +398,3 @@ def _sizes(tensor: Tensor, axes: int) -> list[Tensor]:
     """The first sizes of a tensor: numbers where they are known, so that XLA can compile fixed loops."""
     dynamic = tf.shape(tensor)
     return [dynamic[axis] if tensor.shape[axis] is None else tensor.shape[axis] for axis in range(axes)]
-
-
-def _array(dtype: Any, steps: Tensor, shape: list[int | None]) -> Tensor:
-    return tf.TensorArray(dtype, size=steps, element_shape=shape)
