@@ -4,8 +4,8 @@
 
 Makes up pairs of each task, none of whose sources occurs twice, and runs `chinwag-train retrain` on them; then has
 `chinwag apply` write the targets of the held-out sources, and counts those that are right to the letter. The minutes
-are of processor time, all of `retrain` included. Without `--preset` the network is `small`, with a vocabulary that suits
-the task: parts of words for numbers, whole words and names for the others.
+are of processor time, all of `retrain` included. Without `--preset` the network is `small`, with a vocabulary that
+suits the task: parts of words for numbers, whole words and names for the others.
 
 - translation: numbers below a million, in words, from English to German, where the ones stand before the tens.
 - summary: a report of a football match to its headline, which names the winner first.
