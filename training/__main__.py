@@ -204,7 +204,7 @@ def retrain(
             tokens=tokens,
             lengths=(max_context, max_reply),
         )
-        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, force=force)
+        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, data, force=force)
 
 
 @app.command()
@@ -255,7 +255,7 @@ def train(
         dataset, start = Dataset.open(data), _start(preset, from_, models)
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
         with _scratch(data, _CHECKPOINT) as checkpoint:
-            _train(dataset, models, start, config, checkpoint, force=force)
+            _train(dataset, models, start, config, checkpoint, data, force=force)
 
 
 @app.command()
@@ -411,11 +411,15 @@ def pretrain(
         write_corpus(corpus)
         exports, unwanted = [corpus, *(files or ())], unwanted_words()
         preparation = _prepare(exports, data or scratch / "data", start, out.parent, unwanted=unwanted)
-        made = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT, force=True)
+        made = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT, data, force=True)
         out.mkdir(exist_ok=True)
         for path in made.bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)
         typer.echo(f"Moved to {out}")
+        if made.page:
+            page = out.with_name(f"{out.name}.html")
+            os.replace(made.page, page)
+            typer.echo(f"Moved to {page}")
 
 
 def _start(preset: str | None, from_: str | None, models: Path) -> "Start":
@@ -549,10 +553,19 @@ def _progress_bars() -> "Iterator[Progress]":
 
 
 def _train(
-    dataset: "Dataset", models: Path, start: "Start", config: "TrainingConfig", checkpoint: Path, *, force: bool
+    dataset: "Dataset",
+    models: Path,
+    start: "Start",
+    config: "TrainingConfig",
+    checkpoint: Path,
+    data: Path | None,
+    *,
+    force: bool,
 ) -> "Retraining":
+    """Train, publish and tell. `data` is the dataset's folder, if it stays."""
     from tqdm import tqdm
 
+    from training.report import FILE_NAME
     from training.retrain import retrain as run
     from training.samples import Sample
     from training.train import Evaluation
@@ -571,7 +584,15 @@ def _train(
         tqdm.write(text, file=sys.stderr)
 
     result = run(
-        dataset, models, start, config, checkpoint=checkpoint, force=force, on_evaluation=report, on_note=note
+        dataset,
+        models,
+        start,
+        config,
+        checkpoint=checkpoint,
+        data_page=data / FILE_NAME if data and (data / FILE_NAME).exists() else None,
+        force=force,
+        on_evaluation=report,
+        on_note=note,
     )
     if result is None:
         typer.echo("This machine's part is done: the first one named in TF_CONFIG publishes the model.")
@@ -579,6 +600,8 @@ def _train(
     if result.history.interrupted:
         typer.echo("Interrupted: this is the best so far.", err=True)
     _print_figures(result.figures)
+    if result.page:
+        typer.echo(f"Report: {result.page}")
     if not result.published:
         typer.echo(
             f"Not published: the live model foretells the held-out replies better, with {result.rival:.3f} bits a byte "

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from model.tokenizer import END, START, Tokenizer
+from model.tokenizer import END, PAD, START, Tokenizer
 
 if TYPE_CHECKING:
     from model.seq2seq import Seq2Seq
@@ -32,24 +32,43 @@ class Attention:
     weights: npt.NDArray[np.float32]
 
 
-def attend(network: "Seq2Seq", tokenizer: Tokenizer, context: Sequence[int], reply: str) -> Attention | None:
-    """What a network looks at as it writes a reply; None for one without attention.
+def attend(
+    network: "Seq2Seq", tokenizer: Tokenizer, contexts: Sequence[Sequence[int]], replies: Sequence[str]
+) -> list[Attention]:
+    """What a network looks at as it writes replies; nothing for one without attention.
 
     Args:
         network: trained.
         tokenizer: its.
-        context: token ids.
-        reply: clean text.
+        contexts: token ids of each.
+        replies: clean text.
     """
-    if network.config.attention == "none":
-        return None
-    targets = [*tokenizer.encode(reply), END]
-    encoder_ids, decoder_ids = np.array([context], np.int32), np.array([[START, *targets[:-1]]], np.int32)
-    weights = np.asarray(network.attention_weights(encoder_ids, decoder_ids), np.float32)[0]
+    if network.config.attention == "none" or not contexts:
+        return []
+    targets = [[*tokenizer.encode(reply), END] for reply in replies]
+    # All at once: outside a graph it is the number of steps that costs.
+    weights = network.attention_weights(_padded(contexts), _padded([[START, *each[:-1]] for each in targets]))
+    return [
+        _attention(tokenizer, shares[: len(reply), : len(context)], context, reply)
+        for shares, context, reply in zip(np.asarray(weights, np.float32), contexts, targets, strict=True)
+    ]
+
+
+def _padded(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
+    padded = np.full((len(ids), max(map(len, ids))), PAD, np.int32)
+    for row, each in zip(padded, ids, strict=True):
+        row[: len(each)] = each
+    return padded
+
+
+def _attention(
+    tokenizer: Tokenizer, weights: npt.NDArray[np.float32], context: Sequence[int], reply: Sequence[int]
+) -> Attention:
+    """Of `[reply, context]` tokens: the shares of the bytes of a character are added up, its rows averaged."""
     names, starts = _readable(tokenizer, context)
-    reply_names, reply_starts = _readable(tokenizer, targets)
+    reply_names, reply_starts = _readable(tokenizer, reply)
     weights = np.add.reduceat(weights, starts, axis=1)
-    weights = np.add.reduceat(weights, reply_starts, axis=0) / np.diff([*reply_starts, len(targets)])[:, np.newaxis]
+    weights = np.add.reduceat(weights, reply_starts, axis=0) / np.diff([*reply_starts, len(reply)])[:, np.newaxis]
     return Attention(names, reply_names, weights)
 
 

@@ -28,6 +28,7 @@ from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
 from training.gate import bits_per_byte
 from training.presets import FINE_TUNING, Start, TrainingConfig
+from training.run_report import report_run
 from training.samples import Sample
 from training.train import Evaluation, History, train
 
@@ -41,17 +42,29 @@ class Retraining:
         history: of the training.
         figures: of the bundle, on the validation split.
         rival: bits per byte of the model that was live, on the same replies; None if it was not asked.
+        page: about the run, beside the bundle; None if it could not be made.
     """
 
     bundle: Path
     history: History
     figures: Figures
     rival: float | None
+    page: Path | None = None
 
     @property
     def published(self) -> bool:
         """Whether the new bundle is live: not if it is worse than the one that was."""
         return self.rival is None or self.figures.bits_per_byte <= self.rival
+
+    @property
+    def rejection(self) -> str | None:
+        """Why the new bundle is not live, in a sentence; None where it is."""
+        if self.published:
+            return None
+        return (
+            f"The live model foretells the held-out replies better, with {self.rival:.3f} bits a byte to "
+            f"{self.figures.bits_per_byte:.3f}: it stays live, and this one is kept beside it."
+        )
 
 
 def retrain(
@@ -61,6 +74,7 @@ def retrain(
     config: TrainingConfig,
     *,
     checkpoint: Path | None = None,
+    data_page: Path | None = None,
     force: bool = False,
     on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
     on_note: Callable[[str], None] = lambda note: None,
@@ -73,6 +87,7 @@ def retrain(
         start: what training starts from.
         config: how.
         checkpoint, on_evaluation, on_note: as for `train`.
+        data_page: the dataset's own page, if it stays.
         force: make it live whatever the live one can.
 
     Returns:
@@ -104,9 +119,27 @@ def retrain(
         seal(staged, facts)
         figures = evaluate(staged, dataset)
         facts.training["figures"] = asdict(figures)
-        rival = None if force else _rival(models, dataset, on_note)
+        before = _live(models, on_note)
+        rival = None if force or before is None else _rival(before, dataset, on_note)
         result = Retraining(staged, history, figures, rival)
-        return replace(result, bundle=(publish if result.published else keep)(staged, facts))
+        result = replace(result, bundle=(publish if result.published else keep)(staged, facts))
+    try:
+        page = report_run(
+            result.bundle,
+            network,
+            dataset,
+            start=start,
+            config=config,
+            history=history,
+            measured=figures,
+            rejection=result.rejection,
+            before=before,
+            data_page=data_page,
+        )
+    except (Exception, KeyboardInterrupt) as error:  # whatever it is: there is a model, and a page is not worth one
+        on_note(f"The page about the run could not be made ({type(error).__name__}: {error}); the model is as it is.")
+        return result
+    return replace(result, page=page)
 
 
 def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
@@ -118,16 +151,21 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     return load_network(replace(shape, **FINE_TUNING.network), start.bundle)
 
 
-def _rival(models: Path, dataset: Dataset, on_note: Callable[[str], None]) -> float | None:
+def _live(models: Path, on_note: Callable[[str], None]) -> Path | None:
+    """The live bundle, if it can be compared with another."""
+    try:
+        return Bundle.open(live_bundle(models)).directory
+    except ModelFormatError as error:
+        on_note(f"The new model is published without a comparison with the live one: {error}")
+        return None
+
+
+def _rival(live: Path, dataset: Dataset, on_note: Callable[[str], None]) -> float | None:
     """Bits per byte of the live model, if there is a fair way to compare it."""
     if not dataset.facts["held_out"]:
         on_note("Nothing is held out to compare the new model with the live one by: it is published as it is.")
         return None
-    try:
-        return bits_per_byte(live_bundle(models), dataset)
-    except ModelFormatError as error:
-        on_note(f"The new model is published without a comparison with the live one: {error}")
-        return None
+    return bits_per_byte(live, dataset)
 
 
 def _training_facts(dataset: Dataset, start: Start, config: TrainingConfig, history: History) -> dict[str, Any]:

@@ -4,31 +4,34 @@ It lies beside the bundle, not in it: it shows held-out exchanges, which are mem
 on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
-from model.bundle import PRETRAINED
+from model.bundle import PRETRAINED, Bundle
 from model.dialogue import Marker
 from training.attention import Attention, attend
-from training.dataset import Dataset
+from training.curves import curves
+from training.dataset import Dataset, DatasetError
+from training.evaluate import Figures, evaluate, references
+from training.figures import FIGURES, figures
 from training.generation import sample_replies
-from training.page import PALETTE, canvas, drawing, legend, page, section, squares, svg, text, tiles
+from training.page import page, section, squares, text, tiles
 from training.presets import Start, TrainingConfig
 from training.report import fates
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from model.seq2seq import Seq2Seq
     from training.metrics import Row
     from training.train import History
 
-_MOST_DOTS = 25  # more evaluations than this are a line
+_SAMPLES, _PICTURES = 8, 4
 _FIGURES_IN_WORDS = (
     "Measured on held-out exchanges, of which nothing was learned. A dot is the figure, its bar the range in which it "
     "lies with 95 % certainty: where two bars do not meet, the difference is no chance."
@@ -47,63 +50,6 @@ _FOOTER = (
 )
 _HEADLINE = ("bits_per_byte", "perplexity", "recall_at_1_of_20")
 _SPEAKERS = {Marker.ME: "me", Marker.YOU: "you", Marker.OTHER: "other"}
-
-
-class Figure(NamedTuple):
-    """How a figure is shown: its name, one sentence, which direction is good, and a value as text."""
-
-    title: str
-    meaning: str
-    good: str
-    show: Callable[[float], str]
-
-
-_LOWER, _HIGHER, _HUMAN = "lower is better", "higher is better", "near the human's is best"
-_percent = "{:.1%}".format
-
-FIGURES = {
-    "bits_per_byte": Figure(
-        "Bits per byte",
-        "How many bits it takes to tell a held-out reply to somebody who guesses as the model does.",
-        _LOWER,
-        "{:.3f}".format,
-    ),
-    "perplexity": Figure(
-        "Perplexity per word",
-        "Among how many equally likely words the model wavers at each word of a held-out reply.",
-        _LOWER,
-        "{:,.1f}".format,
-    ),
-    "recall_at_1_of_20": Figure(
-        "Recall@1 of 20",
-        "How often it finds the reply that was given among 20; blind guessing finds 5 %.",
-        _HIGHER,
-        _percent,
-    ),
-    "recall_at_1_of_20_mmi": Figure(
-        "Recall@1 of 20, with MMI",
-        "The same where a reply does not count as likely for being likely anywhere.",
-        _HIGHER,
-        _percent,
-    ),
-    "f1": Figure("F1", "How many words its reply and the human's have in common.", _HIGHER, _percent),
-    "bleu": Figure("BLEU", "How many words in a row they have in common, out of 100.", _HIGHER, "{:.2f}".format),
-    "distinct_1": Figure("Distinct-1", "How many different words it has, for each word it says.", _HUMAN, _percent),
-    "distinct_2": Figure(
-        "Distinct-2", "How many different pairs of words; few of them are what makes a bot dull.", _HUMAN, _percent
-    ),
-    "reply_words": Figure("Length", "Words in a reply.", _HUMAN, "{:.1f}".format),
-    "dullness": Figure(
-        "Stock replies", "How many of all its replies are one of its ten most frequent ones.", _HUMAN, _percent
-    ),
-    "copy_rate": Figure(
-        "Copied replies",
-        "How many of its replies of six words and more stand in the training data word for word.",
-        _LOWER,
-        _percent,
-    ),
-}
-"""What is shown of a row's figures, in this order."""
 
 
 @dataclass(frozen=True)
@@ -147,44 +93,94 @@ class RunReport:
     data_page: str | None
 
 
+def report_run(
+    bundle: Path,
+    network: "Seq2Seq",
+    dataset: Dataset,
+    *,
+    start: Start,
+    config: TrainingConfig,
+    history: "History",
+    measured: Figures,
+    rejection: str | None,
+    before: Path | None,
+    data_page: Path | None,
+) -> Path:
+    """Measure what a bundle is compared with, let it answer held-out exchanges, and write the page beside it.
+
+    Args:
+        bundle: the new one.
+        network: what it was made of.
+        dataset: what it learned.
+        start, config, history: how.
+        measured: of the bundle.
+        rejection: why it is not live; None where it is.
+        before: the bundle that was live, and still is if the new one is not.
+        data_page: the dataset's own page, if it stays.
+
+    Returns:
+        The page.
+    """
+    rows = [measured.row("this model"), *_rival(before, dataset, rejection is None), *references(dataset)]
+    samples, attentions = _exchanges(bundle, network, dataset)
+    report = RunReport(
+        name=bundle.name,
+        start=start,
+        config=config,
+        parameters=network.count_params(),
+        finished=datetime.fromisoformat(Bundle.open(bundle).facts.training["finished"]),
+        rejection=rejection,
+        history=history,
+        rows=rows,
+        samples=samples,
+        attentions=attentions,
+        facts=dataset.facts,
+        data_page=quote(Path(os.path.relpath(data_page, bundle.parent)).as_posix()) if data_page else None,
+    )
+    path = bundle.with_name(f"{bundle.name}.html")
+    write_run_report(path, report)
+    return path
+
+
 def write_run_report(path: Path, report: RunReport) -> None:
     """Write the page. Equal reports give equal pages."""
-    with drawing():
-        curves = _curves(report.history)
     cards = [
-        section("How it learned", _curves_in_words(report.history), curves),
-        section("How good it is", _FIGURES_IN_WORDS, _figures(report.rows)),
+        section("How it learned", _curves_in_words(report.history), curves(report.history)),
+        section("How good it is", _FIGURES_IN_WORDS, figures(report.rows)),
         section("What it says", _SAMPLES_IN_WORDS, _samples(report.samples)),
         section("Where it looks", _ATTENTION_IN_WORDS, _attentions(report.attentions)),
         section("What it learned from", _data_in_words(report.facts), _data(report)),
     ]
     written = page(f"Training run {report.name}", _head(report), cards, footer=_FOOTER)
-    path.write_text(written, encoding="utf-8")
+    temporary = path.with_name(f".{path.name}")
+    temporary.write_text(written, encoding="utf-8")
+    os.replace(temporary, path)
 
 
-def sample(
-    directory: Path, network: "Seq2Seq", dataset: Dataset, count: int = 8, pictures: int = 4
-) -> tuple[list[Sample], list[Attention]]:
-    """Exchanges evenly spread over the validation side, and what the network looks at in those with the most context.
+def _rival(before: Path | None, dataset: Dataset, replaced: bool) -> "list[Row]":
+    """The figures of the bundle that was live, if there is one with the vocabulary of the dataset."""
+    if before is None:
+        return []
+    name = "the shipped model" if before == PRETRAINED else "the one before" if replaced else "the live one"
+    try:
+        return [evaluate(before, dataset).row(name)]
+    except DatasetError:
+        return []
 
-    Args:
-        directory: the bundle.
-        network: what it was made of.
-        dataset: prepared with its tokenizer.
-        count: exchanges.
-        pictures: those of them that are looked into.
-    """
+
+def _exchanges(bundle: Path, network: "Seq2Seq", dataset: Dataset) -> tuple[list[Sample], list[Attention]]:
+    """Some of the validation side, evenly spread, and what the network looks at in those with the most context."""
     split, tokenizer = dataset.validation, dataset.tokenizer
-    rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int).tolist()
+    rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(int).tolist()
     contexts = [split.contexts[row].tolist() for row in rows]
-    replies = sample_replies(directory, contexts, seed=0)
+    replies = sample_replies(bundle, contexts, seed=0)
     samples = [
         Sample(tokenizer.decode_context(context), tokenizer.decode(split.replies[row].tolist()), reply)
         for row, context, reply in zip(rows, contexts, replies, strict=True)
     ]
-    longest = sorted(sorted(range(len(rows)), key=lambda index: -len(contexts[index]))[:pictures])
-    attentions = [attend(network, tokenizer, contexts[index], replies[index]) for index in longest]
-    return samples, [each for each in attentions if each is not None]
+    longest = sorted(sorted(range(len(rows)), key=lambda index: -len(contexts[index]))[:_PICTURES])
+    looked_into = [contexts[index] for index in longest], [replies[index] for index in longest]
+    return samples, attend(network, tokenizer, *looked_into)
 
 
 def _head(report: RunReport) -> str:
@@ -254,76 +250,6 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
-def _curves(history: "History") -> str:
-    """Losses and learning rate by step, accuracy and speed by time."""
-    evaluations = history.evaluations
-    if not evaluations:
-        return ""
-    names = [("training", "grey"), ("held-out exchanges", "accent"), ("the best, which was kept", "teal")]
-    return f'<div class="pair">{_by_step(history)}{_by_time(history)}</div>{legend(names)}'
-
-
-def _by_step(history: "History") -> str:
-    evaluations = history.evaluations
-    figure = canvas(3.3)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    steps = [each.step for each in evaluations]
-    _line(upper, steps, [each.train_loss for each in evaluations], "grey")
-    _line(upper, steps, [each.validation_loss for each in evaluations], "accent")
-    if history.best is not None:
-        _mark(upper, history.best.step, history.best.validation_loss, f"{history.best.validation_loss:.3f}")
-    upper.set_title(loc="left", label="loss, nats a token")
-    _line(lower, steps, [each.learning_rate for each in evaluations], "violet")
-    lower.set_ylim(bottom=0)
-    lower.set_title(loc="left", label="learning rate")
-    lower.set_xlabel("step")
-    lower.xaxis.set_major_formatter("{x:,.0f}")
-    return svg(figure, "Losses and learning rate by step")
-
-
-def _by_time(history: "History") -> str:
-    from matplotlib.ticker import PercentFormatter
-
-    evaluations = history.evaluations
-    figure = canvas(3.3)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    unit, name = (60.0, "minutes") if evaluations[-1].seconds >= 120 else (1.0, "seconds")
-    times = [each.seconds / unit for each in evaluations]
-    _line(upper, times, [each.validation_accuracy for each in evaluations], "accent")
-    if history.best is not None:
-        accuracy = history.best.validation_accuracy
-        _mark(upper, history.best.seconds / unit, accuracy, f"{accuracy:.1%}")
-    upper.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=1))
-    upper.set_title(loc="left", label="tokens guessed right")
-    starts = [(0.0, 0), *((each.seconds, each.tokens) for each in evaluations[:-1])]
-    speeds = [
-        (each.tokens - tokens) / max(each.seconds - seconds, 1e-9)
-        for each, (seconds, tokens) in zip(evaluations, starts, strict=True)
-    ]
-    _line(lower, times, speeds, "violet")
-    lower.set_ylim(bottom=0)
-    lower.set_title(loc="left", label="tokens a second")
-    lower.set_xlabel(name)
-    lower.yaxis.set_major_formatter("{x:,.0f}")
-    return svg(figure, "Accuracy and speed by time")
-
-
-def _line(axes: "Axes", places: Sequence[float], values: Sequence[float], colour: str) -> None:
-    dot = "o" if len(values) <= _MOST_DOTS else ""
-    axes.plot(places, values, color=PALETTE[colour][0], linewidth=1.8, marker=dot, markersize=3.5, clip_on=False)
-    axes.grid(True, axis="y")
-    axes.margins(x=0.03, y=0.15)
-    axes.set_xlim(left=0)
-    axes.spines["left"].set_visible(False)
-    axes.tick_params(left=False)
-
-
-def _mark(axes: "Axes", place: float, value: float, name: str) -> None:
-    teal = PALETTE["teal"][0]
-    axes.plot([place], [value], color=teal, marker="o", markersize=7, clip_on=False)
-    axes.annotate(name, (place, value), (0, 7), textcoords="offset points", ha="center", color=teal, fontweight="bold")
-
-
 def _curves_in_words(history: "History") -> str:
     best = history.best
     if best is None:
@@ -332,35 +258,6 @@ def _curves_in_words(history: "History") -> str:
         f"Measured {_times(len(history.evaluations))}. The best was after step {best.step:,}: there the network "
         f"guessed {best.validation_accuracy:.1%} of the tokens of held-out replies right; it is the one kept."
     )
-
-
-def _figures(rows: "Sequence[Row]") -> str:
-    shown = (_figure(key, figure, rows) for key, figure in FIGURES.items())
-    return f'<div class="pair">{"".join(shown)}</div>' if rows else ""
-
-
-def _figure(key: str, figure: Figure, rows: "Sequence[Row]") -> str:
-    """One figure of all rows, as dots with whiskers on a common scale."""
-    estimates = [(row.name, row.figures[key]) for row in rows if key in row.figures]
-    # What is so by construction, as that a training reply stands in the training data, would but stretch the scale.
-    estimates = [(name, each) for name, each in estimates if not each.low == each.high == 1.0]
-    if not estimates:
-        return ""
-    low, high = min(each.low for _, each in estimates), max(each.high for _, each in estimates)
-    lines = "".join(
-        f"<tr><th>{text(name)}</th>"
-        f"<td>{_whisker(*((end - low) / max(high - low, 1e-9) for end in (each.value, each.low, each.high)))}</td>"
-        f"<td>{figure.show(each.value)} <small>± {figure.show(each.margin)}</small></td></tr>"
-        for name, each in estimates
-    )
-    head = f"<h3>{text(figure.title)} <small>{text(figure.good)}</small></h3><p>{text(figure.meaning)}</p>"
-    return f'<div class="figure">{head}<table class="dots">{lines}</table></div>'
-
-
-def _whisker(value: float, low: float, high: float) -> str:
-    """Places on the scale are from 0 to 1."""
-    interval = f'<i style="left:{low:.1%};right:{1 - high:.1%}"></i>'
-    return f'<div class="track">{interval}<b style="left:{value:.1%}"></b></div>'
 
 
 def _samples(samples: Sequence[Sample]) -> str:

@@ -152,6 +152,12 @@ def dataset(dataset_directory: Path) -> Dataset:
 
 
 @pytest.fixture
+def pageless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No page about a run: it takes longer than a run of the tiny presets."""
+    monkeypatch.setattr("training.retrain.report_run", lambda *arguments, **options: None)
+
+
+@pytest.fixture
 def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> dict[str, Preset]:
     """The presets with their networks and vocabularies shrunk; all else is theirs."""
     tiny = {

@@ -40,7 +40,7 @@ def refused(result: Result) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _uncompiled(monkeypatch: pytest.MonkeyPatch, tiny_presets: dict[str, Preset]) -> None:
+def _uncompiled(monkeypatch: pytest.MonkeyPatch, tiny_presets: dict[str, Preset], pageless: None) -> None:
     monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)
 
 
@@ -408,8 +408,15 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
     out = tmp_path / "shipped"
     out.mkdir()
     (out / "MODEL_CARD.md").write_text("keep me")
+
+    def write_page(bundle: Path, *arguments: object, **options: object) -> Path:
+        page = bundle.with_name("page.html")
+        page.write_text("about the run")
+        return page
+
+    monkeypatch.setattr("training.retrain.report_run", write_page)
     result = call("pretrain", "--out", out, "--epochs", "1")
     assert result.exit_code == 0, result.output
     assert Bundle.open(out).facts.training["dataset"]["counts"]["examples"] == 60
     assert (out / "MODEL_CARD.md").read_text() == "keep me"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "shipped", "site"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "shipped", "shipped.html", "site"]

@@ -68,7 +68,7 @@ class TestPublishing:
         return shutil.copytree(dataset_directory, tmp_path / "data")
 
     @pytest.fixture(autouse=True)
-    def _quickly(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def _quickly(self, monkeypatch: pytest.MonkeyPatch, pageless: None) -> None:
         """Nothing is trained, and measuring is left out."""
 
         def untrained(*arguments: Any, **options: Any) -> loop.History:

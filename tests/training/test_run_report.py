@@ -1,6 +1,8 @@
 """The page of a training run."""
 
 import re
+import shutil
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner, Result
 
-from model.bundle import PRETRAINED
+from model.bundle import PRETRAINED, live_bundle
 from model.dialogue import Marker
+from training import retrain
+from training.__main__ import app
 from training.attention import Attention
+from training.evaluate import Figures
 from training.metrics import Estimate, Row
-from training.presets import Start, TrainingConfig
+from training.presets import Preset, Start, TrainingConfig
 from training.run_report import RunReport, Sample, write_run_report
 from training.train import Evaluation, History
 
@@ -50,6 +56,18 @@ REPORT = RunReport(
         "counts": {"left_out": {"near copy": 317}, "skipped": {"no context": 9_446}, "redacted": {}},
     },
     data_page="../data/report.html",
+)
+
+
+_MEASURED = ("perplexity", "bits_per_byte", "f1", "bleu", "distinct_1", "distinct_2", "reply_words", "dullness")
+FIGURES = Figures(
+    replies=1,
+    words=1,
+    bytes=1,
+    token_perplexity=2.0,
+    copy_rate=0.0,
+    **dict.fromkeys(_MEASURED, 2.0),
+    intervals=dict.fromkeys(_MEASURED, (1.5, 2.5)),
 )
 
 
@@ -207,3 +225,72 @@ def test_the_page_needs_no_network_and_no_script(whole: str) -> None:
 
 def test_equal_runs_give_equal_pages(whole: str, tmp_path: Path) -> None:
     assert page(tmp_path) == whole
+
+
+class TestRun:
+    """What a run of the command line leaves."""
+
+    @pytest.fixture(autouse=True)
+    def _untrained(self, monkeypatch: pytest.MonkeyPatch, tiny_presets: dict[str, Preset]) -> None:
+        def untrained(*arguments: Any, **options: Any) -> History:
+            options["checkpoint"].joinpath("run.safetensors").touch()
+            return History([FIRST, BEST, LAST], BEST)
+
+        monkeypatch.setattr(retrain, "train", untrained)
+        monkeypatch.setattr(retrain, "evaluate", lambda *arguments: FIGURES)
+
+    @pytest.fixture
+    def data(self, dataset_directory: Path, tmp_path: Path) -> Path:
+        return shutil.copytree(dataset_directory, tmp_path / "my data")
+
+    def train(self, data: Path, *options: str) -> Result:
+        models = data.with_name("models")
+        return CliRunner().invoke(app, ["train", str(data), "--models", str(models), "--preset", "base", *options])
+
+    def test_the_page_lies_beside_the_bundle(self, data: Path) -> None:
+        result = self.train(data)
+        assert result.exit_code == 0, result.output
+        bundle = live_bundle(data.with_name("models"))
+        path = bundle.with_name(f"{bundle.name}.html")
+        assert f"Report: {path}" in result.stdout
+        assert not list(bundle.glob("*.html"))
+        text = path.read_text(encoding="utf-8")
+        assert len(headings(text)) == 5
+        assert re.findall("<th>(.*?)</th>", text[text.index("<h3>Perplexity") :])[:2] == ["this model", "5-gram"]
+        assert text.count('<div class="chat">') == 8
+        assert text.count('<table class="squares attention">') == 4
+        assert 'href="../my%20data/report.html"' in text
+
+    def test_the_one_before_stands_beside_it(self, data: Path) -> None:
+        self.train(data, "--force")
+        result = self.train(data, "--force")
+        assert "<th>the one before</th>" in Path(result.stdout.split("Report: ")[1].split("\n")[0]).read_text()
+
+    def test_a_model_that_is_not_published_has_one_too(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(retrain, "bits_per_byte", lambda *arguments: 1.0)
+        result = self.train(data)
+        assert result.exit_code == 1
+        (path,) = data.with_name("models").glob("*.html")
+        assert "with 1.000 bits a byte to 2.000: it stays live" in path.read_text(encoding="utf-8")
+
+    @pytest.mark.parametrize("failure", [OSError("no room"), ValueError("a bug"), KeyboardInterrupt()])
+    def test_a_failure_costs_no_more_than_the_page(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException
+    ) -> None:
+        def fail(*arguments: Any, **options: Any) -> None:
+            raise failure
+
+        monkeypatch.setattr(retrain, "report_run", fail)
+        result = self.train(data, "--force")
+        assert result.exit_code == 0, result.output
+        assert f"Published {live_bundle(data.with_name('models'))}" in result.stdout
+        assert "Report:" not in result.stdout
+        (sentence,) = [line for line in result.stderr.splitlines() if line.startswith("The page")]
+        assert type(failure).__name__ in sentence
+
+    def test_a_page_needs_matplotlib_but_a_model_does_not(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        result = self.train(data, "--force")
+        assert result.exit_code == 0, result.output
+        assert "matplotlib" in result.stderr
+        assert "Published" in result.stdout

@@ -111,7 +111,7 @@ def test_a_trained_model_keeps_its_tokens(tmp_path: Path) -> None:
 
 
 def test_a_translation_is_learned_and_applied_line_by_line(
-    tmp_path: Path, tiny_presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch, pageless: None
 ) -> None:
     monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)  # XLA takes longer to compile than this to learn
     wide = tiny_presets["classic"].network | {"embedding_dim": 32, "encoder_units": 32}
