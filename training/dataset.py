@@ -29,7 +29,10 @@ FORMAT = 3
 READABLE_FORMATS = (2, FORMAT)  # format 2 has no numbers of conversations
 HEAD = "dataset.json"
 
-_BUCKETS_FROM_EXAMPLES = 2000
+_STEP = 4  # of padded lengths
+_EXAMPLES_PER_BUCKET = 2000
+_MOST_BUCKETS = 5
+_WORTH_A_BUCKET = 0.75  # of the padded length of contexts
 
 Ids = npt.NDArray[np.uint16]
 Offsets = npt.NDArray[np.uint64]
@@ -330,19 +333,37 @@ def _plan(
 
 
 def _shapes(split: Split) -> npt.NDArray[np.int64]:
-    """The padded lengths of each example, `[examples, 2]`: a few lengths on each side that waste little.
+    """The padded lengths of each example, `[examples, 2]`: a few on each side, more in a large split.
 
-    One length for all in a small split, whose batches would not be filled otherwise.
+    Each pair of lengths is a shape to compile. Replies cost most, and vary most.
     """
-    many = len(split) >= _BUCKETS_FROM_EXAMPLES
-    contexts = _bucket(split.contexts.lengths, (0.5, 1.0) if many else (1.0,))
-    replies = _bucket(split.replies.lengths, (0.35, 0.6, 0.8, 1.0) if many else (1.0,))
-    return np.stack([contexts, replies], axis=1)
+    many = 1 + len(split) // _EXAMPLES_PER_BUCKET
+    contexts, most = _bucket(split.contexts.lengths, min(many, 2)), _MOST_BUCKETS - 1
+    if contexts.mean() > _WORTH_A_BUCKET * contexts.max():
+        contexts[:], most = contexts.max(), _MOST_BUCKETS
+    return np.stack([contexts, _bucket(split.replies.lengths, min(many, most))], axis=1)
 
 
-def _bucket(lengths: npt.NDArray[np.int64], quantiles: tuple[float, ...]) -> npt.NDArray[np.int64]:
-    bounds = np.unique(-(-np.quantile(lengths, quantiles).astype(np.int64) // 4) * 4)
-    return bounds[np.searchsorted(bounds, lengths)]
+def _bucket(lengths: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Each length rounded up to one of at most so many bounds, those with which the least is padded."""
+    rounded = -(-lengths // _STEP) * _STEP
+    bounds, sizes = np.unique(rounded, return_counts=True)
+    totals = np.cumsum(sizes)
+    # The cheapest cover of the lengths up to each bound: with one bucket, then with one more in each round.
+    covers = [(int(total * bound), [bound]) for total, bound in zip(totals, bounds, strict=True)]
+    for _ in range(count - 1):
+        covers = [
+            min([covers[end], *(_extended(covers[cut], totals[end] - totals[cut], bounds[end]) for cut in range(end))])
+            for end in range(len(bounds))
+        ]
+    chosen = np.array(covers[-1][1])
+    return chosen[np.searchsorted(chosen, lengths)]
+
+
+def _extended(cover: tuple[int, list[int]], count: int, bound: int) -> tuple[int, list[int]]:
+    """A cover with a bucket more, of so many lengths."""
+    cost, bounds = cover
+    return cost + int(count * bound), [*bounds, bound]
 
 
 def _pad(

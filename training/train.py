@@ -221,7 +221,7 @@ class _Run:
         self._start = network.get_weights()
         self._best_weights: list[Any] = []
         if folder is not None and self._replicas.chief:
-            self._checkpoint = Checkpoint(folder, _identity(network, dataset, config))
+            self._checkpoint = Checkpoint(folder, _identity(network, dataset, config, plan))
             self._take_up(self._checkpoint)
             if importlib.util.find_spec("tensorboard"):
                 self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
@@ -381,11 +381,12 @@ class _Run:
         }
 
 
-def _identity(network: Seq2Seq, dataset: Dataset, config: TrainingConfig) -> str:
+def _identity(network: Seq2Seq, dataset: Dataset, config: TrainingConfig, plan: _Plan) -> str:
     """Of a run, by all that decides how it goes."""
     sequences = [ids for split in (dataset.train, dataset.validation) for ids in (split.contexts, split.replies)]
     arrays = [array for each in sequences for array in (each.offsets, each.ids)]
-    return fingerprint([_settings(config), _settings(network.config)], [*arrays, *network.get_weights()])
+    facts = [_settings(config), _settings(network.config), sorted(plan.shapes.items())]
+    return fingerprint(facts, [*arrays, *network.get_weights()])
 
 
 def _settings(config: TrainingConfig | Seq2SeqConfig) -> dict[str, Any]:

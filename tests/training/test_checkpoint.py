@@ -30,7 +30,7 @@ def run(data: Path, checkpoint: Path | None, config: TrainingConfig = CONFIG) ->
     loop._COMPILE_FROM_STEPS, loop._SAVE_INTERVAL = 10**9, 0.0
     dataset, notes = Dataset.open(data), []
     keras.utils.set_random_seed(config.seed)
-    shape = {"embedding_dim": 12, "encoder_units": 10, "dropout": 0.3}
+    shape = {"embedding_dim": 12, "encoder_units": 10, "bidirectional": False, "decoder_layers": 1, "dropout": 0.3}
     network = build(Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, **shape))
     history = train(
         network,
@@ -95,11 +95,17 @@ def test_whatever_decides_how_a_run_goes_is_part_of_what_it_is(dataset: Dataset,
     shape = Seq2SeqConfig(vocabulary_size=dataset.tokenizer.vocabulary_size, embedding_dim=4, encoder_units=3)
     keras.utils.set_random_seed(0)
     network, other_weights = build(shape), build(shape)
-    identity = loop._identity(network, dataset, CONFIG)
-    assert loop._identity(network, dataset, replace(CONFIG)) == identity
-    assert loop._identity(network, dataset, replace(CONFIG, **change)) != identity
-    assert loop._identity(network, replace(dataset, train=dataset.validation), CONFIG) != identity
-    assert loop._identity(other_weights, dataset, CONFIG) != identity
+
+    def identity(data: Dataset, config: TrainingConfig = CONFIG, network: Seq2Seq = network) -> str:
+        return loop._identity(network, data, config, loop._Plan.of(data.train, config))
+
+    others = [
+        identity(dataset, replace(CONFIG, **change)),
+        identity(replace(dataset, validation=dataset.train)),
+        identity(dataset, network=other_weights),
+    ]
+    assert identity(dataset, replace(CONFIG)) == identity(dataset)
+    assert identity(dataset) not in others
 
 
 class TestCheckpoint:

@@ -120,16 +120,28 @@ def test_batches_hold_every_example_once_shifted_padded_and_weighed(
     assert sorted(seen) == sorted(pairs)
 
 
-def test_batches_come_in_few_shapes_and_waste_little() -> None:
+@pytest.mark.parametrize(("context", "shapes"), [(1, 8), (40, 5)])
+def test_batches_come_in_few_shapes_and_waste_little(context: int, shapes: int) -> None:
+    """Contexts of all lengths come in two of them, those of nearly equal ones in one."""
     rng = np.random.default_rng(3)
-    lengths = np.minimum(rng.geometric(0.06, 4000), 48)
-    pairs = [([5] * int(lengths[-1 - row]), [6] * int(lengths[row])) for row in range(4000)]
+    lengths = np.minimum(rng.geometric(0.06, 9000), 48)
+    pairs = [([5] * max(context, int(lengths[-1 - row])), [6] * int(lengths[row])) for row in range(9000)]
     split = split_of(pairs)
     made = list(batches(split, batch_size=32, rng=rng))
-    shapes = {(batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made}
-    assert count_batches(split, 32) == Counter((batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made)
-    assert len(shapes) <= 8
+    counts = Counter((batch.encoder_ids.shape[1], batch.targets.shape[1]) for batch in made)
+    assert count_batches(split, 32) == counts
+    assert len(counts) == shapes
     assert sum(batch.weights.sum() for batch in made) / sum(batch.weights.size for batch in made) > 0.7
+
+
+def test_a_small_split_is_one_shape_to_compile() -> None:
+    split = split_of([([5] * (row % 40 + 1), [6] * (row % 20 + 1)) for row in range(500)])
+    assert count_batches(split, 32) == {(40, 20): 16}
+
+
+def test_lengths_are_cut_where_the_least_is_padded() -> None:
+    split = split_of([([5], [6] * length) for length in [4] * 1500 + [20] * 1000 + [40] * 10])
+    assert count_batches(split, 10) == {(4, 4): 150, (4, 40): 101}
 
 
 def test_batches_can_be_begun_anywhere() -> None:
