@@ -79,6 +79,9 @@ def _line(axes: "Axes", places: Sequence[float], values: Sequence[float], colour
 
 
 def _mark(axes: "Axes", place: float, value: float, name: str) -> None:
-    teal = PALETTE["teal"][0]
+    """A dot with its value, which stays within the picture."""
+    teal, (first, last) = PALETTE["teal"][0], axes.get_xlim()
+    share = (place - first) / (last - first)
+    side = "left" if share < 0.1 else "right" if share > 0.9 else "center"
     axes.plot([place], [value], color=teal, marker="o", markersize=7, clip_on=False)
-    axes.annotate(name, (place, value), (0, 7), textcoords="offset points", ha="center", color=teal, fontweight="bold")
+    axes.annotate(name, (place, value), (0, 7), textcoords="offset points", ha=side, color=teal, fontweight="bold")
