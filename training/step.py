@@ -17,6 +17,7 @@ from training.presets import TrainingConfig
 Tensor = Any
 Shape = tuple[int, int]
 
+_LOWEST_RATE = 0.05  # of the highest
 _LOSS_SCALE = {"float16": 1024.0}
 """Half precision has no gradients below a hundred-millionth: they are computed of so many times the loss."""
 
@@ -37,6 +38,19 @@ def optimizer_of(network: Seq2Seq, config: TrainingConfig) -> keras.Optimizer:
     optimizer.exclude_from_weight_decay([each for each in network.trainable_variables if len(each.shape) < 2])
     optimizer.build(network.trainable_variables)
     return optimizer
+
+
+def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
+    """The rate of a step: it rises over the warm-up and falls over the run.
+
+    Args:
+        config: says how.
+        step: from 0.
+        progress: share of the run that is over, 0 to 1.
+    """
+    risen = max((step + 1) / max(config.warm_up, 1), 10 * progress)
+    left = {"none": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}[config.decay]
+    return config.learning_rate * min(risen, 1.0) * (_LOWEST_RATE + (1.0 - _LOWEST_RATE) * left)
 
 
 def training_step(

@@ -4,11 +4,12 @@ import importlib.util
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -16,11 +17,12 @@ from tqdm import tqdm
 from model import ChinwagError
 from model.seq2seq import Seq2Seq, Seq2SeqConfig
 from training.checkpoint import Checkpoint, Snapshot, fingerprint
-from training.dataset import Batch, Dataset, Split, batches, count_batches
+from training.dataset import Batch, Dataset, Split, batches
 from training.distribution import Replicas
+from training.plan import Plan
 from training.presets import TrainingConfig
 from training.samples import Sample, sample_replies
-from training.step import Shape, optimizer_of, scoring_step, training_step
+from training.step import Shape, learning_rate, optimizer_of, scoring_step, training_step
 
 _COMPILE_FROM_STEPS = 60
 """Of one batch shape. XLA takes as long to compile one as so many steps without it."""
@@ -33,7 +35,6 @@ _QUICK_EXAMPLES = 2000
 _SAVE_INTERVAL = 120.0  # seconds
 _MOST_BAD_STEPS = 10  # in a row
 _SHARES = (1.0, 0.75, 0.5, 0.25)
-_LOWEST_RATE = 0.05  # of the highest
 
 
 class TrainingError(ChinwagError):
@@ -127,19 +128,6 @@ def train(
     return run.state.history
 
 
-def learning_rate(config: TrainingConfig, step: int, progress: float) -> float:
-    """The rate of a step: it rises over the warm-up and falls over the run.
-
-    Args:
-        config: says how.
-        step: from 0.
-        progress: share of the run that is over, 0 to 1.
-    """
-    risen = max((step + 1) / max(config.warm_up, 1), 10 * progress)
-    left = {"none": 1.0, "linear": 1.0 - progress, "cosine": (1.0 + math.cos(math.pi * progress)) / 2}[config.decay]
-    return config.learning_rate * min(risen, 1.0) * (_LOWEST_RATE + (1.0 - _LOWEST_RATE) * left)
-
-
 @dataclass
 class _State:
     """What a run has seen and measured; with its variables all that it is at a step.
@@ -174,32 +162,6 @@ class _State:
         return cls(**progress | {"history": History(evaluations, best)})
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """How a run is cut into steps.
-
-    Attributes:
-        shapes: how many batches of each shape an epoch has.
-        epoch_steps, total_steps: of an epoch, and of the run if no time limit ends it.
-        total_tokens: likewise.
-        interval: steps between two evaluations.
-    """
-
-    shapes: Mapping[Shape, int]
-    epoch_steps: int
-    total_steps: int
-    total_tokens: int
-    interval: int
-
-    @classmethod
-    def of(cls, split: Split, config: TrainingConfig) -> "_Plan":
-        shapes = count_batches(split, config.batch_size)
-        epoch_steps = sum(shapes.values())
-        interval = max(_SMALLEST_EVALUATION_INTERVAL, epoch_steps // _EVALUATIONS_PER_EPOCH)
-        tokens = int(split.replies.lengths.sum() * config.epochs)
-        return cls(shapes, epoch_steps, math.ceil(epoch_steps * config.epochs), tokens, interval)
-
-
 class _Run:
     """A network on its way through a dataset."""
 
@@ -213,15 +175,16 @@ class _Run:
     ) -> None:
         config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
         self.state = _State()
-        self.unmet = _worth_compiling(plan := _Plan.of(dataset.train, config), config)
+        self.unmet = _worth_compiling(plan := Plan.of(dataset.train, config))
         self._network, self._dataset, self._config, self._on_note = network, dataset, config, on_note
+        self._interval = max(_SMALLEST_EVALUATION_INTERVAL, plan.epoch_steps // _EVALUATIONS_PER_EPOCH)
         self._plan, self._replicas, self._optimizer = plan, Replicas(), optimizer_of(network, config)
         self._checkpoint: Checkpoint | None = None
         self._board: Any = None
         self._start = network.get_weights()
         self._best_weights: list[Any] = []
         if folder is not None and self._replicas.chief:
-            self._checkpoint = Checkpoint(folder, _identity(network, dataset, config, plan))
+            self._checkpoint = Checkpoint(folder, _identity(network, dataset, plan))
             self._take_up(self._checkpoint)
             if importlib.util.find_spec("tensorboard"):
                 self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
@@ -261,7 +224,7 @@ class _Run:
         evaluations, limit = self.state.history.evaluations, self._config.time_limit
         since = self.state.seconds - (evaluations[-1].seconds if evaluations else 0.0)
         late = limit is not None and since >= limit / _EVALUATIONS_PER_TIME_LIMIT
-        due = late or self.state.step % self._plan.interval == 0 or self.progress >= 1.0
+        due = late or self.state.step % self._interval == 0 or self.progress >= 1.0
         return due and self._replicas.chief
 
     @property
@@ -269,13 +232,8 @@ class _Run:
         return time.monotonic() - self._saved >= _SAVE_INTERVAL
 
     def batches(self) -> Iterator[Batch]:
-        """The batches from here on, made in the background while the network computes."""
-        endless = _epochs(self._dataset.train, self._config, *divmod(self.state.step, self._plan.epoch_steps))
-        types = (tf.int32, tf.int32, tf.int32, tf.float32)
-        # Not `from_generator`: it makes glibc hand back freed memory at once, and each step pays for it in page faults.
-        data = tf.data.Dataset.range(self._plan.total_steps - self.state.step)
-        data = data.map(lambda _: tf.numpy_function(lambda: tuple(next(endless)), [], types))
-        return (Batch(*batch) for batch in data.prefetch(2).as_numpy_iterator())
+        """The batches from here on."""
+        return self._plan.batches(self.state.step)
 
     def learn(self, batch: Batch) -> int:
         """Make a step; returns its tokens."""
@@ -381,11 +339,11 @@ class _Run:
         }
 
 
-def _identity(network: Seq2Seq, dataset: Dataset, config: TrainingConfig, plan: _Plan) -> str:
-    """Of a run, by all that decides how it goes."""
+def _identity(network: Seq2Seq, dataset: Dataset, plan: Plan) -> str:
+    """Of a run, by all that decides how it goes, and what a checkpoint of it is made of."""
     sequences = [ids for split in (dataset.train, dataset.validation) for ids in (split.contexts, split.replies)]
     arrays = [array for each in sequences for array in (each.offsets, each.ids)]
-    facts = [_settings(config), _settings(network.config), sorted(plan.shapes.items())]
+    facts = [keras.version(), _settings(plan.config), _settings(network.config), sorted(plan.shapes.items())]
     return fingerprint(facts, [*arrays, *network.get_weights()])
 
 
@@ -394,21 +352,11 @@ def _settings(config: TrainingConfig | Seq2SeqConfig) -> dict[str, Any]:
     return {each.name: value for each in fields(config) if (value := getattr(config, each.name)) != each.default}
 
 
-def _epochs(split: Split, config: TrainingConfig, epoch: int, skipped: int) -> Iterator[Batch]:
-    """Batches of one epoch after the other; each is shuffled by its number, so that any can be begun anywhere."""
-    while True:
-        rng = np.random.default_rng([config.seed, epoch])
-        yield from batches(
-            split, batch_size=config.batch_size, rng=rng, skipped=skipped, context_dropout=config.context_dropout
-        )
-        epoch, skipped = epoch + 1, 0
-
-
-def _worth_compiling(plan: _Plan, config: TrainingConfig) -> set[Shape]:
+def _worth_compiling(plan: Plan) -> set[Shape]:
     """The batch shapes that the run meets often enough for XLA."""
     if sys.platform == "win32":
         return set()
-    steps = min(plan.total_steps, (config.time_limit or math.inf) / _SLOW_STEP)
+    steps = min(plan.total_steps, (plan.config.time_limit or math.inf) / _SLOW_STEP)
     return {shape for shape, count in plan.shapes.items() if count * steps / plan.epoch_steps >= _COMPILE_FROM_STEPS}
 
 

@@ -18,6 +18,7 @@ from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training import train as loop
 from training.checkpoint import Checkpoint, CheckpointError, Snapshot, fingerprint
 from training.dataset import Dataset
+from training.plan import Plan
 from training.presets import TrainingConfig
 from training.train import History, train
 
@@ -73,21 +74,9 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_losses_and_weights(dataset_di
     for mine, other in zip(network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
 
-
-def test_a_finished_run_has_nothing_left_to_do(dataset_directory: Path, tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=0.3)
-    history, network, _ = run(dataset_directory, tmp_path, config)
-    again, same, _ = run(dataset_directory, tmp_path, config)
-    assert again == history
-    assert all(map(np.array_equal, same.get_weights(), network.get_weights()))
-
-
-def test_another_run_does_not_take_it_up_and_says_so(dataset_directory: Path, tmp_path: Path) -> None:
-    config = replace(CONFIG, epochs=0.3)
-    Checkpoint(tmp_path, "another").save(Snapshot({}, {}))
-    history, _, notes = run(dataset_directory, tmp_path, config)
-    assert "of another run" in notes[0]
-    assert history.evaluations[0].step == 4
+    history, network, _ = run(dataset_directory, tmp_path)  # once more: nothing is left to do
+    assert history == unbroken
+    assert all(map(np.array_equal, network.get_weights(), expected.get_weights()))
 
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"learning_rate": 2e-2}, {"epochs": 0.4}])
@@ -97,7 +86,7 @@ def test_whatever_decides_how_a_run_goes_is_part_of_what_it_is(dataset: Dataset,
     network, other_weights = build(shape), build(shape)
 
     def identity(data: Dataset, config: TrainingConfig = CONFIG, network: Seq2Seq = network) -> str:
-        return loop._identity(network, data, config, loop._Plan.of(data.train, config))
+        return loop._identity(network, data, Plan.of(data.train, config))
 
     others = [
         identity(dataset, replace(CONFIG, **change)),
@@ -122,6 +111,12 @@ class TestCheckpoint:
             assert snapshot.arrays[name].dtype == array.dtype
             np.testing.assert_array_equal(snapshot.arrays[name], array)
         assert note.startswith("Going on")
+
+    def test_one_of_another_run_is_not_taken_and_that_is_said(self, tmp_path: Path) -> None:
+        Checkpoint(tmp_path, "x").save(self.SNAPSHOT)
+        snapshot, note = Checkpoint(tmp_path, "y").load()
+        assert snapshot is None
+        assert "of another run" in note
 
     def test_where_none_is_there_is_nothing_to_say(self, tmp_path: Path) -> None:
         assert Checkpoint(tmp_path / "none", "x").load() == (None, "")
