@@ -571,14 +571,15 @@ def _train(
     from training.train import Evaluation
 
     def report(evaluation: Evaluation, samples: list[Sample]) -> None:
-        tqdm.write(
+        lines = [
             f"step {evaluation.step:>7,}  epoch {evaluation.epoch:.2f}  loss {evaluation.train_loss:.3f}  "
             f"validation loss {evaluation.validation_loss:.3f}  perplexity per token "
             f"{math.exp(evaluation.validation_loss):.1f}  accuracy {evaluation.validation_accuracy:.1%}  "
             f"rate {evaluation.learning_rate:.1e}"
-        )
+        ]
         for said, human, reply in map(partial(map, _one_line), samples):
-            tqdm.write(f"    > {said}\n      human: {human}\n      model: {reply}")
+            lines += [f"    > {said}", f"      human: {human}", f"      model: {reply}"]
+        tqdm.write("\n".join(lines))
 
     def note(text: str) -> None:
         tqdm.write(text, file=sys.stderr)

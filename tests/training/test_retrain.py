@@ -1,6 +1,7 @@
 """What is published, and what is not."""
 
 import math
+import re
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -126,6 +127,29 @@ class TestPublishing:
         assert result.exit_code == 0, result.output
         assert "without a comparison" in result.stderr
         assert live_bundle(models) != models / "old"
+
+
+def test_a_run_that_broke_off_goes_on_and_shows_how_it_gets_on(
+    dataset_directory: Path, tmp_path: Path, tiny_presets: dict[str, Preset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(*arguments: object) -> tuple[float, float]:
+        raise RuntimeError
+
+    data, models = shutil.copytree(dataset_directory, tmp_path / "data"), tmp_path / "models"
+    command = ("train", data, "--preset", "classic", "--models", models, "--epochs", "1.2", "--force")
+    monkeypatch.setattr(loop, "_SAVE_INTERVAL", 0.0)
+    monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_evaluate", break_off)
+        assert isinstance(call(*command).exception, RuntimeError)
+    assert (data / "checkpoint").exists()
+    result = call(*command)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"Going on from the checkpoint in .*data/checkpoint. Step 24 of \d\d is done", result.stderr)
+    shown = [line for line in result.stdout.splitlines() if line.startswith("step ")]
+    assert re.match(r"step +25  epoch 1.\d+  loss \d.* validation loss \d.* perplexity .* accuracy .* rate", shown[0])
+    assert result.stdout.count("model: ") == 3 * len(shown)
+    assert not (data / "checkpoint").exists()
 
 
 class TestTimeLimit:
