@@ -392,26 +392,44 @@ def pretrain(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the bundle goes; one there is replaced.")
     ] = PRETRAINED,
-    epochs: Annotated[float, typer.Option(min=0.01, help="Times each exchange is seen, at most.")] = 1.25,
+    epochs: Annotated[
+        float, typer.Option(min=0.01, help="Times each exchange is seen in each of the two stages, at most.")
+    ] = 2.0,
     time_limit: TimeLimit = None,
     learning_rate: LearningRate = None,
     seed: Seed = 0,
     data: DataOption = None,
 ) -> None:
     """Train the model that Chinwag ships: on the chitchat-dataset package (MIT) and on exports, but for exchanges with
-    slurs and sexual words."""
+    slurs and sexual words; then on the package alone."""
     from training.presets import Start
-    from training.pretrain import unwanted_words, write_corpus
+    from training.pretrain import CONTEXT_DROPOUT, STEADY_SHARE, unwanted_words, write_corpus
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
-        start = Start(preset="base")
-        config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
-        corpus = scratch / "chitchat.jsonl"
+        folder, models, corpus = data or scratch / "data", scratch / "models", scratch / "chitchat.jsonl"
+        prepare_ = partial(_prepare, models=out.parent, unwanted=unwanted_words())
         write_corpus(corpus)
-        exports, unwanted = [corpus, *(files or ())], unwanted_words()
-        preparation = _prepare(exports, data or scratch / "data", start, out.parent, unwanted=unwanted)
-        made = _train(preparation.dataset, scratch / "models", start, config, scratch / _CHECKPOINT, data, force=True)
+
+        def stage(number: int, dataset: "Dataset", start: Start, share: float, decay: str) -> "Retraining":
+            typer.echo(f"Stage {number} of 2")
+            limit, checkpoint = seconds and share * seconds, scratch / f"{_CHECKPOINT}-{number}"
+            config = start.config(
+                seed=seed,
+                epochs=epochs,
+                time_limit=limit,
+                learning_rate=learning_rate,
+                decay=decay,
+                context_dropout=CONTEXT_DROPOUT,
+            )
+            return _train(dataset, models, start, config, checkpoint, data, force=True)
+
+        start = Start(preset="base")
+        everything = prepare_([corpus, *(files or ())], folder / "all", start).dataset
+        made = stage(1, everything, start, STEADY_SHARE, "none")
+        start = Start(preset="base", bundle=made.bundle, gently=False)
+        chitchat = prepare_([corpus], folder / "chitchat", start).dataset if files else everything
+        made = stage(2, chitchat, start, 1 - STEADY_SHARE, "linear")
         out.mkdir(exist_ok=True)
         for path in made.bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)

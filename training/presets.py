@@ -175,10 +175,12 @@ class Start:
     Attributes:
         preset: the name of the network's preset, or the file that holds it.
         bundle: the bundle whose network goes on learning; None starts a new one.
+        gently: whether that network is to keep what it knows (see `FINE_TUNING`), or to learn on as it was made to.
     """
 
     preset: str
     bundle: Path | None = None
+    gently: bool = True
 
     @property
     def name(self) -> str:
@@ -190,8 +192,13 @@ class Start:
         """The preset. Raises PresetError: there is none."""
         return PRESETS.get(self.preset) or Preset.load(Path(self.preset))
 
-    def config(self, *, seed: int = 0, **changes: float | None) -> TrainingConfig:
-        """The preset's settings, gentler for a network that has learned before, with what is changed and not None."""
-        config = self.settings.training if self.bundle is None else FINE_TUNING.training
+    @property
+    def fine_tuning(self) -> bool:
+        """Whether a network that has learned before is trained gently."""
+        return self.bundle is not None and self.gently
+
+    def config(self, *, seed: int = 0, **changes: float | str | None) -> TrainingConfig:
+        """The preset's settings, or those for fine-tuning, with what is changed and not None."""
+        config = FINE_TUNING.training if self.fine_tuning else self.settings.training
         named: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
         return replace(config, seed=seed, **named)

@@ -1,4 +1,8 @@
-"""The corpus of the base model: BYU's Chit-Chat Dataset in the normal form, and the words that it is not to learn."""
+"""How the base model comes about: its corpus, the words that it is not to learn, and the two stages of its training.
+
+First it learns from all there is at a steady rate, then from the Chit-Chat Dataset alone, closest to what it is for, at
+a falling one: what comes last while the rate falls counts most (MiniCPM, Hu et al., 2024).
+"""
 
 import importlib.util
 import json
@@ -19,6 +23,11 @@ HARMLESS = frozenset(
     ]
 )
 """Of the lists, what small talk is full of in a harmless sense, or too mild to mind; looked at in the corpora."""
+
+STEADY_SHARE = 0.55
+"""Of a time limit: the first stage's."""
+
+CONTEXT_DROPOUT = 0.15  # it is to rank replies by log p(reply | context) - log p(reply)
 
 _ENDINGS = ("", "s", "d", "ed")
 

@@ -114,7 +114,7 @@ def retrain(
             max_reply_tokens=dataset.config.max_reply_tokens,
             training=_training_facts(dataset, start, config, history),
         )
-        export(network, staged)
+        export(network, staged, training=True)
         (staged / TOKENIZER).write_bytes(dataset.tokenizer.to_bytes())
         seal(staged, facts)
         figures = evaluate(staged, dataset)
@@ -148,7 +148,7 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
         return build(start.settings.shape(dataset.tokenizer.vocabulary_size))
     dataset.check_vocabulary(start.bundle)
     shape = Seq2SeqConfig(**Bundle.open(start.bundle).facts.network)
-    return load_network(replace(shape, **FINE_TUNING.network), start.bundle)
+    return load_network(replace(shape, **FINE_TUNING.network) if start.fine_tuning else shape, start.bundle)
 
 
 def _live(models: Path, on_note: Callable[[str], None]) -> Path | None:

@@ -221,10 +221,12 @@ class _Run:
 
     @property
     def evaluation_due(self) -> bool:
-        evaluations, limit = self.state.history.evaluations, self._config.time_limit
-        since = self.state.seconds - (evaluations[-1].seconds if evaluations else 0.0)
-        late = limit is not None and since >= limit / _EVALUATIONS_PER_TIME_LIMIT
-        due = late or self.state.step % self._interval == 0 or self.progress >= 1.0
+        state, limit = self.state, self._config.time_limit
+        last = state.history.evaluations[-1] if state.history.evaluations else None
+        steps, seconds = state.step - (last.step if last else 0), state.seconds - (last.seconds if last else 0.0)
+        # The first steps are slow to compile: that they took long is no reason to look at what they learned.
+        late = limit and seconds >= limit / _EVALUATIONS_PER_TIME_LIMIT and steps >= _SMALLEST_EVALUATION_INTERVAL
+        due = late or state.step % self._interval == 0 or self.progress >= 1.0
         return due and self._replicas.chief
 
     @property

@@ -415,8 +415,12 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
         return page
 
     monkeypatch.setattr("training.retrain.report_run", write_page)
-    result = call("pretrain", "--out", out, "--epochs", "1")
+    more = write_corpus(tmp_path / "more.jsonl", conversations=40)
+    result = call("pretrain", more, "--out", out, "--epochs", "1")
     assert result.exit_code == 0, result.output
-    assert Bundle.open(out).facts.training["dataset"]["counts"]["examples"] == 60
+    facts = Bundle.open(out, training=True).facts.training
+    assert facts["dataset"]["counts"]["examples"] == 60  # the second stage's: of the package alone
+    assert facts["started_from"]
+    assert (facts["config"]["decay"], facts["config"]["anchor"]) == ("linear", 0)
     assert (out / "MODEL_CARD.md").read_text() == "keep me"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "shipped", "shipped.html", "site"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["corpus.jsonl", "more.jsonl", "shipped", "shipped.html", "site"]

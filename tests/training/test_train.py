@@ -206,7 +206,7 @@ def test_a_time_limit_ends_a_run_with_a_last_evaluation_and_a_low_rate(
     monkeypatch.setattr(loop.time, "monotonic", lambda: float(next(ticks)))
     history = train(network(dataset), dataset, replace(CONFIG, epochs=1000.0, time_limit=30.0))
     assert 5 < history.evaluations[-1].step < 30
-    assert history.best == history.evaluations[-1]
+    assert history.evaluations == [history.best]  # none before: so few steps teach nothing, however long they took
 
 
 def test_every_token_counts_the_same_in_a_step_however_much_padding(dataset: Dataset) -> None:
