@@ -407,11 +407,14 @@ def pretrain(
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
-        folder, models, corpus = data or scratch / "data", scratch / "models", scratch / "chitchat.jsonl"
+        models, corpus = scratch / "models", scratch / "chitchat.jsonl"
+        all_data, last_data = ((data or scratch / "data") / name for name in ("all", "chitchat"))
         prepare_ = partial(_prepare, models=out.parent, unwanted=unwanted_words())
         write_corpus(corpus)
 
-        def stage(number: int, dataset: "Dataset", start: Start, share: float, decay: str) -> "Retraining":
+        def stage(
+            number: int, dataset: "Dataset", folder: Path, start: Start, share: float, decay: str
+        ) -> "Retraining":
             typer.echo(f"Stage {number} of 2")
             limit, checkpoint = seconds and share * seconds, scratch / f"{_CHECKPOINT}-{number}"
             config = start.config(
@@ -422,14 +425,14 @@ def pretrain(
                 decay=decay,
                 context_dropout=CONTEXT_DROPOUT,
             )
-            return _train(dataset, models, start, config, checkpoint, data, force=True)
+            return _train(dataset, models, start, config, checkpoint, folder if data else None, force=True)
 
         start = Start(preset="base")
-        everything = prepare_([corpus, *(files or ())], folder / "all", start).dataset
-        made = stage(1, everything, start, STEADY_SHARE, "none")
+        everything = prepare_([corpus, *(files or ())], all_data, start).dataset
+        made = stage(1, everything, all_data, start, STEADY_SHARE, "none")
         start = Start(preset="base", bundle=made.bundle, gently=False)
-        chitchat = prepare_([corpus], folder / "chitchat", start).dataset if files else everything
-        made = stage(2, chitchat, start, 1 - STEADY_SHARE, "linear")
+        chitchat = prepare_([corpus], last_data, start).dataset if files else everything
+        made = stage(2, chitchat, last_data, start, 1 - STEADY_SHARE, "linear")
         out.mkdir(exist_ok=True)
         for path in made.bundle.iterdir():  # beside the model card and whatever else lies there
             os.replace(path, out / path.name)
