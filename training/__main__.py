@@ -403,7 +403,7 @@ def pretrain(
     """Train the model that Chinwag ships: on the chitchat-dataset package (MIT) and on exports, but for exchanges with
     slurs and sexual words; then on the package alone."""
     from training.presets import Start
-    from training.pretrain import CONTEXT_DROPOUT, STEADY_SHARE, unwanted_words, write_corpus
+    from training.pretrain import CONTEXT_DROPOUT, MAX_CONTEXT, STEADY_SHARE, unwanted_words, write_corpus
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
@@ -431,7 +431,7 @@ def pretrain(
         everything = prepare_([corpus, *(files or ())], all_data, start).dataset
         made = stage(1, everything, all_data, start, STEADY_SHARE, "none")
         start = Start(preset="base", bundle=made.bundle, gently=False)
-        chitchat = prepare_([corpus], last_data, start).dataset if files else everything
+        chitchat = prepare_([corpus], last_data, start, lengths=(MAX_CONTEXT, None)).dataset
         made = stage(2, chitchat, last_data, start, 1 - STEADY_SHARE, "linear")
         out.mkdir(exist_ok=True)
         for path in made.bundle.iterdir():  # beside the model card and whatever else lies there

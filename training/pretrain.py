@@ -1,7 +1,8 @@
 """How the base model comes about: its corpus, the words that it is not to learn, and the two stages of its training.
 
 First it learns from all there is at a steady rate, then from the Chit-Chat Dataset alone, closest to what it is for, at
-a falling one: what comes last while the rate falls counts most (MiniCPM, Hu et al., 2024).
+a falling one: what comes last while the rate falls counts most (MiniCPM, Hu et al., 2024). Long contexts come last too,
+since they cost most (as with BERT, Devlin et al., 2019).
 """
 
 import importlib.util
@@ -27,6 +28,7 @@ HARMLESS = frozenset(
 STEADY_SHARE = 0.55
 """Of a time limit: the first stage's."""
 
+MAX_CONTEXT = 96  # tokens, in the second stage
 CONTEXT_DROPOUT = 0.15  # it is to rank replies by log p(reply | context) - log p(reply)
 
 _ENDINGS = ("", "s", "d", "ed")

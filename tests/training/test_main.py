@@ -420,6 +420,7 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
     assert result.exit_code == 0, result.output
     facts = Bundle.open(out, training=True).facts.training
     assert facts["dataset"]["counts"]["examples"] == 60  # the second stage's: of the package alone
+    assert facts["dataset"]["max_context_tokens"] == 96
     assert facts["started_from"]
     assert (facts["config"]["decay"], facts["config"]["anchor"]) == ("linear", 0)
     assert (out / "MODEL_CARD.md").read_text() == "keep me"
