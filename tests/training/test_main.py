@@ -12,7 +12,7 @@ import tqdm
 from typer.testing import CliRunner, Result
 
 from model import bundle
-from model.bundle import Bundle, live_bundle
+from model.bundle import TRAINING, Bundle, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
 from tests.model.tiny_network import publish_bundle
@@ -419,6 +419,7 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
     result = call("pretrain", more, "--out", out, "--epochs", "1")
     assert result.exit_code == 0, result.output
     facts = Bundle.open(out, training=True).facts.training
+    assert (out / TRAINING).exists()
     assert facts["dataset"]["counts"]["examples"] == 60  # the second stage's: of the package alone
     assert facts["dataset"]["max_context_tokens"] == 96
     assert facts["started_from"]
