@@ -88,7 +88,7 @@ def test_a_file_that_is_cut_short_is_an_error(path: Path, part: float) -> None:
         Consent.open(path)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=300))
 def test_garbage_is_an_error(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = tmp_path_factory.mktemp("garbage") / FILE_NAME

@@ -62,13 +62,12 @@ def test_clean_text(raw: str, clean: str) -> None:
     assert clean_text(raw) == clean
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(raw_texts)
 def test_cleaning_clean_text_changes_nothing(raw: str) -> None:
     assert clean_text(clean_text(raw)) == clean_text(raw)
 
 
-@settings(deadline=None)
 @given(raw_texts)
 def test_clean_text_has_no_stray_white_space_and_nothing_invisible_but_the_joiner_of_emoji(raw: str) -> None:
     clean = clean_text(raw)
@@ -80,7 +79,6 @@ def test_clean_text_has_no_stray_white_space_and_nothing_invisible_but_the_joine
         assert unicodedata.is_normalized("NFKC", line)
 
 
-@settings(deadline=None)
 @given(st.text(st.characters(max_codepoint=0x7E, categories=["L", "N", "P", "S", "Zs"])) | raw_texts)
 def test_plain_ascii_is_cleaned_as_any_other_text(raw: str) -> None:
     """A zero-width space, which is removed, takes a line off the short way through that ASCII has."""

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -68,7 +68,6 @@ def test_other_seeds_draw_otherwise() -> None:
     assert draw(flat, PLAIN, 20, seed=1).tolist() != draw(flat, PLAIN, 20, seed=2).tolist()
 
 
-@settings(deadline=None)
 @given(
     logits=hnp.arrays(np.float32, st.integers(1, 12), elements=numbers).filter(lambda row: np.isfinite(row.max())),
     top_p=st.floats(0.01, 1),

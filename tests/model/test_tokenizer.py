@@ -23,7 +23,7 @@ KINDS: tuple[Tokens, ...] = get_args(Tokens)
 contexts = st.lists(st.tuples(st.sampled_from(Marker), clean_texts), max_size=5)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(text=clean_texts)
 def test_decoding_what_was_encoded_gives_the_text_back(tokenizer: Tokenizer, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
@@ -36,7 +36,6 @@ def test_decoding_gives_strange_text_back(tokenizer: Tokenizer, text: str) -> No
     assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
-@settings(deadline=None)
 @given(text=clean_texts)
 def test_text_has_no_special_ids_but_those_of_its_line_ends(tokenizer: Tokenizer, text: str) -> None:
     ids = tokenizer.encode(text)
@@ -59,7 +58,7 @@ def of_each_kind() -> dict[Tokens, Tokenizer]:
     return {tokens: Tokenizer.train(LINES, tokens=tokens, vocabulary_size=300) for tokens in KINDS}
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(tokens=st.sampled_from(KINDS), text=clean_texts | st.lists(st.sampled_from(LINES)).map("\n".join))
 def test_tokens_of_each_kind_give_any_text_back(
     of_each_kind: dict[Tokens, Tokenizer], tokens: Tokens, text: str
@@ -159,7 +158,6 @@ def test_a_context_without_turns_is_a_lone_end(golden: Tokenizer) -> None:
     assert golden.encode_context([], 10) == [END]
 
 
-@settings(deadline=None)
 @given(turns=contexts, max_tokens=st.integers(1, 40))
 def test_a_context_is_never_empty_nor_too_long_and_ends_like_the_whole_one(
     tokenizer: Tokenizer, turns: list[tuple[Marker, str]], max_tokens: int
@@ -171,7 +169,6 @@ def test_a_context_is_never_empty_nor_too_long_and_ends_like_the_whole_one(
     assert ids[0] in (ME, YOU, OTHER) if turns else ids == [END]
 
 
-@settings(deadline=None)
 @given(turns=contexts)
 def test_decoding_a_context_gives_its_turns_back(tokenizer: Tokenizer, turns: list[tuple[Marker, str]]) -> None:
     assert tokenizer.decode_context(tokenizer.encode_context(turns, 100_000)) == turns

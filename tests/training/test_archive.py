@@ -209,7 +209,7 @@ copies = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(readings=copies, size=st.integers(1, 9))
 def test_pieces_of_any_size_together_hold_each_message_once_and_in_order(
     tmp_path_factory: pytest.TempPathFactory, readings: list[list[ReadMessage]], size: int
@@ -229,7 +229,7 @@ def test_pieces_of_any_size_together_hold_each_message_once_and_in_order(
         )
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(readings=copies, count=st.integers(1, 5))
 def test_before_gives_the_last_messages_of_the_channel(
     tmp_path_factory: pytest.TempPathFactory, readings: list[list[ReadMessage]], count: int

@@ -434,7 +434,7 @@ def chats(draw: st.DrawFn, most: int = 30) -> list[ReadMessage]:
     return messages
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(messages=chats(), size=st.integers(1, 12))
 def test_linking_in_pieces_of_any_size_is_linking_in_one_piece(
     tmp_path_factory: pytest.TempPathFactory, linker: Linker, messages: list[ReadMessage], size: int
@@ -457,7 +457,7 @@ def test_linking_a_long_channel_in_pieces_is_linking_it_in_one_piece(tmp_path: P
     assert 500 < sum(message.target is not None for message in whole) < 1000
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(messages=chats())
 def test_every_message_is_in_exactly_one_turn_and_every_turn_in_the_tree_of_what_it_answers(
     tmp_path_factory: pytest.TempPathFactory, linker: Linker, messages: list[ReadMessage]

@@ -4,7 +4,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.exports import Message, ReadNotes, csv_table
@@ -126,7 +126,6 @@ def test_ids_are_the_same_in_every_export(tmp_path: Path, monkeypatch: pytest.Mo
     ]
 
 
-@settings(deadline=None)
 @given(st.text(alphabet='ab",;\n\r\t', max_size=300))
 def test_no_quotes_stop_the_reader(tmp_path_factory: pytest.TempPathFactory, garbage: str) -> None:
     table = f"user,text\nann,hi\n{garbage}"

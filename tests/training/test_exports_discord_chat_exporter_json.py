@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.exports import GONE, Channel, Message, Part, ReadNotes, discord_chat_exporter_json, indented_json
@@ -393,7 +393,6 @@ def test_the_parts_together_are_the_whole_wherever_they_begin(tmp_path: Path, la
         assert is_faultless(halves[1][1])
 
 
-@settings(deadline=None)
 @given(data=st.data(), size=st.integers(100, 1500), garbage=st.binary(max_size=100) | st.just(b"\n    {"))
 def test_the_parts_of_a_ruined_file_are_the_whole_too(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, size: int, garbage: bytes
@@ -487,7 +486,6 @@ def test_the_author_is_called_by_the_nickname(tmp_path: Path, author: dict[str, 
     assert read_one(tmp_path, author=author).name == name
 
 
-@settings(deadline=None)
 @given(data=st.data(), layout=st.sampled_from(LAYOUTS), garbage=st.binary(max_size=200))
 def test_no_bytes_stop_the_reader(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, layout: Callable[..., bytes], garbage: bytes
@@ -498,7 +496,6 @@ def test_no_bytes_stop_the_reader(
     read(tmp_path_factory.getbasetemp(), content[:begin] + garbage + content[end:])
 
 
-@settings(deadline=None)
 @given(begin=st.integers(0, 2000), length=st.integers(0, 400), garbage=st.binary(max_size=50))
 def test_messages_away_from_the_damage_always_come(
     tmp_path_factory: pytest.TempPathFactory, begin: int, length: int, garbage: bytes

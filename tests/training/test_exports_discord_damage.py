@@ -138,7 +138,7 @@ def test_the_same_message_twice_is_told_by_its_id_where_there_are_ids(folder: Pa
     assert len({message.id for message in first}) == len(first)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(data=st.data(), layout=st.sampled_from(list(CONTENTS)), garbage=st.binary(max_size=200))
 def test_no_damage_stops_a_reader(folder: Path, data: st.DataObject, layout: str, garbage: bytes) -> None:
     content = CONTENTS[layout][1]
@@ -147,13 +147,13 @@ def test_no_damage_stops_a_reader(folder: Path, data: st.DataObject, layout: str
     read(folder, layout, content[:begin] + garbage + content[end:])
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(layout=st.sampled_from(list(CONTENTS)), garbage=st.binary(max_size=500), kept=st.integers(0, 300))
 def test_no_bytes_stop_a_reader(folder: Path, layout: str, garbage: bytes, kept: int) -> None:
     read(folder, layout, CONTENTS[layout][1][:kept] + garbage)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(layout=st.sampled_from(list(CONTENTS)), pieces=st.lists(st.integers(0, 60), max_size=60))
 def test_no_order_of_its_own_pieces_stops_a_reader(folder: Path, layout: str, pieces: list[int]) -> None:
     content = CONTENTS[layout][1]

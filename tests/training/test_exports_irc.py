@@ -309,7 +309,7 @@ NICKS = st.sampled_from(["ann", "Bob", "Carol[m]", "d`ave|2"])
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), max_size=30)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(NICKS, TEXTS, st.integers(0, 400), st.booleans()), min_size=1))
 def test_what_a_writer_writes_is_read_back(talk: list[tuple[str, str, int, bool]]) -> None:
     times = [60 * minutes for minutes in itertools.accumulate(step for _, _, step, _ in talk)]

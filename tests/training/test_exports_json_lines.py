@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from training.exports import Channel, Message, ReadNotes, json_lines
@@ -201,7 +201,6 @@ def test_a_conversation_that_sounds_unsafe_is_described(tmp_path: Path) -> None:
     assert notes.channels["nsfw-chat"].is_nsfw
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 60))
 def test_no_bytes_stop_the_reader(tmp_path_factory: pytest.TempPathFactory, garbage: bytes, position: int) -> None:
     good = lines(BARE)

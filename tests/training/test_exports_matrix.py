@@ -141,7 +141,7 @@ def test_a_broken_file_gives_what_is_whole_and_says_so(tmp_path: Path) -> None:
     assert notes.truncated_files == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from([ANN, BOB]), st.text(st.characters(exclude_categories=["Cs"])))))
 def test_what_a_writer_writes_is_read_back(spoken: list[tuple[str, str]]) -> None:
     texts = [text for _, text in spoken if text.startswith("> <@")]

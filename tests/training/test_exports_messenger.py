@@ -123,7 +123,7 @@ def test_a_garbled_message_is_left_out_and_noted(tmp_path: Path) -> None:
     assert notes.garbled_records == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from(["Ann", "Zoë", "李"]), st.text(st.characters(exclude_categories=["Cs"])))))
 def test_what_a_writer_writes_is_read_back(spoken: list[tuple[str, str]]) -> None:
     records = [said(text, 1700000000000 - n, name) for n, (name, text) in enumerate(spoken)]

@@ -163,7 +163,7 @@ def check_types(message: Message) -> None:
     assert isinstance(message.mentions, tuple)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(max_size=400) | st.text(st.sampled_from('[]{}<>:,"-*/ \t\n01259apmAPM\u200e')).map(str.encode))
 def test_any_bytes_give_messages_and_notes_only(content: bytes) -> None:
     for message in read_by_all(content):
@@ -190,7 +190,7 @@ PIECES = st.sampled_from(
 NUMBERS = st.sampled_from(["99:99", "9" * 30, "nan", "inf", "\\ud800", "٣", "\x03", "<", "a" * 5000]).map(str.encode)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(sorted(SAMPLES)),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 40), PIECES | NUMBERS), max_size=4),

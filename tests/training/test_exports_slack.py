@@ -191,7 +191,7 @@ def test_broken_lists_do_no_harm(tmp_path: Path) -> None:
     assert [(message.channel, message.name) for message in messages] == [("general", None)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from(["U1", "U2", "U3"]), st.text(st.characters(exclude_categories=["Cs", "Cc"]))))
 )

@@ -185,7 +185,7 @@ def test_a_broken_file_gives_what_is_whole_and_says_so(tmp_path: Path) -> None:
     assert (notes.garbled_records, notes.truncated_files) == (1, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(
         st.tuples(

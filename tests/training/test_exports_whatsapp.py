@@ -263,7 +263,7 @@ WORDS = st.text(st.sampled_from("abc de:,.-<>[]()/?!1\n'é🎉"), min_size=1, ma
 LINES = WORDS.map(lambda text: f"so {text} ok").filter(lambda text: "<" not in text or ">" not in text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(HEADERS[:1] + HEADERS[29:30]), st.lists(st.tuples(NAMES, LINES, st.integers(0, 3000)), min_size=1)
 )

@@ -61,7 +61,7 @@ def set_block(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     monkeypatch.setattr(module, "_BLOCK_BYTES", size)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(DOCUMENTS, PLACES, INDENTS, st.booleans(), st.sampled_from([1, 2, 7, 64, 1 << 18]))
 def test_values_are_those_of_the_standard_library(
     document: Any, place: str, indent: Any, is_ascii: bool, block: int
@@ -195,7 +195,7 @@ def test_many_values_need_no_more_memory_than_few(monkeypatch: pytest.MonkeyPatc
     assert peak < 100_000
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.data(), st.binary(max_size=40), PLACES, INDENTS, st.sampled_from([1, 16, 1 << 18]))
 def test_nothing_but_a_json_error_is_ever_raised(
     data: st.DataObject, garbage: bytes, place: str, indent: Any, block: int
@@ -209,7 +209,7 @@ def test_nothing_but_a_json_error_is_ever_raised(
     loaded(values)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.binary(max_size=100) | st.text('{}[]",:\\ 1a\n').map(str.encode), PLACES)
 def test_no_bytes_raise_anything_else(text: bytes, place: str) -> None:
     loaded(find(text, place)[0])

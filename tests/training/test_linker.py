@@ -120,7 +120,7 @@ def test_empty_and_single(linker: Linker) -> None:
     assert linker.link(utterances, 5).tolist() == []
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(LINES, max_size=12))
 def test_any_channel_can_be_linked(utterances: list[Utterance]) -> None:
     linker = Linker.load()

@@ -104,7 +104,7 @@ def test_memory_is_bounded() -> None:
     assert names.resolve("x", "x", f"@person {_MAX_NAMES} hi", ())[1] == (str(_MAX_NAMES),)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=8), st.text("ab@_:,<>!1- \n"), st.just(("9",)))))
 def test_any_channel_can_be_read(messages: list[tuple[str, str, str, tuple[str, ...]]]) -> None:
     names = Names()
@@ -115,7 +115,7 @@ def test_any_channel_can_be_read(messages: list[tuple[str, str, str, tuple[str, 
         assert len(text) <= len(content) + 2 * content.count("@")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text().filter(lambda text: "@" not in text and "<" not in text))
 def test_a_text_without_known_names_is_left_alone(text: str) -> None:
     assert Names().resolve("someone-with-a-name-nobody-types", None, text, ()) == (text, ())

@@ -406,7 +406,7 @@ class TestCounts:
         assert dataset.facts["counts"] == tally.as_json()
         assert json.loads((tmp_path / "d" / "dataset.json").read_text())["facts"]["counts"] == tally.as_json()
 
-    @settings(deadline=None, max_examples=20)
+    @settings(max_examples=20)
     @given(lines=exports())
     def test_they_balance_for_any_input(self, tmp_path_factory: pytest.TempPathFactory, lines: list[str]) -> None:
         folder = tmp_path_factory.mktemp("any")

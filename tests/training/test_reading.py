@@ -150,7 +150,7 @@ class TestOrder:
             path.write_text("\n".join(["AuthorID,Author,Date,Content,Attachments,Reactions", *order]) + "\n")
             assert texts(read(tmp_path / f"a{number}", [path])[0]) == [f"text {n}" for n in range(12)]
 
-    @settings(deadline=None, max_examples=15)
+    @settings(max_examples=15)
     @given(seed=st.integers(), cuts=st.lists(st.integers(0, 30), max_size=3))
     def test_that_of_exports_and_of_messages_in_them_does_not_matter(
         self, tmp_path_factory: pytest.TempPathFactory, seed: int, cuts: list[int]
