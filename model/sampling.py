@@ -18,7 +18,7 @@ class SamplingConfig:
         top_p: only the likeliest tokens that make up this probability are drawn from (Holtzman et al., 2020).
     """
 
-    temperature: float = 0.6
+    temperature: float = 0.9
     top_k: int = 0
     top_p: float = 0.9
 
