@@ -319,6 +319,7 @@ def main() -> None:
             **{"env": environment, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True},
         )
         firsts[name], rounds[name] = json.loads(processes[name].stdout.readline()), []
+        print(f"{name}: first round after {firsts[name]['first']:.0f} s", file=sys.stderr)
         expected = next(iter(firsts.values()))["parity"]
         if not np.allclose(firsts[name]["parity"], expected, rtol=TOLERANCE):
             raise SystemExit(f"{name} is another network: loss and norm are {firsts[name]['parity']}, not {expected}")
