@@ -164,7 +164,7 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 
-FINE_TUNING = Preset({"dropout": 0.2}, training=replace(_OURS, learning_rate=5e-4, anchor=5.0, averaging=True))
+FINE_TUNING = Preset({"dropout": 0.2}, training=replace(_OURS, learning_rate=1e-3, anchor=3.0, averaging=True))
 """For going on from a trained network: what changes of it, and its training. Gentler, or it forgets how to talk."""
 
 
