@@ -39,9 +39,6 @@ EXAMPLES = 12_000
 TIMED = 24  # batches a round
 TOLERANCE = 1e-3
 
-Round = Callable[[], float]
-Weights = dict[str, Any]
-
 
 def made_up_batches(batch_size: int) -> list[Any]:
     """Batches as an epoch cuts them: contexts of 48 tokens, replies with the spread of lengths of small talk."""
@@ -87,7 +84,7 @@ class Way:
     def round(self) -> float:
         """Seconds that all batches take."""
         start = time.perf_counter()
-        self.learn(self.batches)
+        self.learn()
         return time.perf_counter() - start
 
 
@@ -95,7 +92,7 @@ Parity = tuple[float, float]
 """The loss of the first batch in nats a token, and the norm of its gradient, without dropout."""
 
 
-def _chinwag(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[Any], None]]:
+def _chinwag(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[], None]]:
     import tensorflow as tf
 
     from training.distribution import Replicas
@@ -105,16 +102,22 @@ def _chinwag(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[Any], None]
     with tf.GradientTape() as tape:
         losses = cross_entropy(network(batch.encoder_ids, batch.decoder_ids), batch.targets)
         loss = tf.reduce_sum(losses * batch.weights) / batch.weights.sum()
-    norm = tf.linalg.global_norm([*map(tf.convert_to_tensor, tape.gradient(loss, network.trainable_weights))])
     shapes = frozenset(each.shape for each in way.batches) if compiled else frozenset()
     optimizer = optimizer_of(network, way.config)
     step = training_step(network, optimizer, way.config, Replicas(), network.get_weights(), shapes)
 
-    def learn(batches: Any) -> None:
-        for each in batches:
+    def learn() -> None:
+        for each in way.batches:
             step(each)
 
-    return (float(loss), float(norm)), learn
+    return (float(loss), _norm(tape.gradient(loss, network.trainable_weights))), learn
+
+
+def _norm(gradients: list[Any]) -> float:
+    """The joint norm of TensorFlow's gradients, sparse ones too."""
+    import tensorflow as tf
+
+    return float(tf.linalg.global_norm([*map(tf.convert_to_tensor, gradients)]))
 
 
 def _gates(matrix: np.ndarray, order: str) -> np.ndarray:
@@ -123,7 +126,7 @@ def _gates(matrix: np.ndarray, order: str) -> np.ndarray:
     return np.concatenate([parts[gate] for gate in order], -1)
 
 
-def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[Any], None]]:
+def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[], None]]:
     import torch
     from torch import nn
 
@@ -200,8 +203,8 @@ def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[Any], None]]:
     norm = float(nn.utils.get_total_norm([each.grad for each in parameters]))
     network.train()
 
-    def learn(batches: Any) -> None:
-        for number in range(len(batches)):
+    def learn() -> None:
+        for number in range(len(tensors)):
             loss = gradient(number)
             nn.utils.clip_grad_norm_(parameters, way.config.clip_norm)
             optimizer.step()
@@ -210,7 +213,7 @@ def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[Any], None]]:
     return (loss, norm), learn
 
 
-def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[Any], None]]:
+def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[], None]]:
     import keras
     import tensorflow as tf
     from keras import layers, ops
@@ -267,7 +270,6 @@ def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[Any], None]]:
     batch = way.batches[0]
     with tf.GradientTape() as tape:
         loss = loss_of(batch.targets, network([batch.encoder_ids, batch.decoder_ids]), batch.weights)
-    norm = tf.linalg.global_norm([*map(tf.convert_to_tensor, tape.gradient(loss, network.trainable_weights))])
 
     class Sequence(keras.utils.PyDataset):  # type: ignore[misc]
         def __len__(self) -> int:
@@ -277,10 +279,10 @@ def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[Any], None]]:
             each = way.batches[number]
             return (each.encoder_ids, each.decoder_ids), each.targets, each.weights
 
-    def learn(batches: Any) -> None:
+    def learn() -> None:
         network.fit(Sequence(), shuffle=False, verbose=0)
 
-    return (float(loss), float(norm)), learn
+    return (float(loss), _norm(tape.gradient(loss, network.trainable_weights))), learn
 
 
 def serve(way: Way) -> None:
