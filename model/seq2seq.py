@@ -93,11 +93,15 @@ class Recurrent(keras.layers.Layer):  # type: ignore[misc]
         Returns:
             Outputs `[batch, time, units]` and the state after the last step.
         """
-        products = _product(tf.transpose(inputs, [1, 0, 2]), self.kernel) + self.bias
-        keep = tf.ones([1, 1], products.dtype) if present is None else tf.transpose(present)
-        keep = tf.broadcast_to(keep[:, :, tf.newaxis], [*_sizes(products, 2), 1])
-        outputs, *last = _recurrence(self, products, tf.convert_to_tensor(self.recurrent), keep, state)
-        return tf.transpose(outputs, [1, 0, 2]), tuple(last)
+        keep = tf.ones(_sizes(inputs, 2), inputs.dtype) if present is None else present
+        ((outputs, last),) = _side_by_side([self], [inputs], [state], [keep])
+        return outputs, last
+
+    def products(self, inputs: Tensor) -> Tensor:
+        """The inputs `[batch, time, features]` times the kernel plus the bias, `[time, batch, gates * units]`."""
+        if not self.built:  # Keras does so for layers that are called, which `_side_by_side` does not
+            self.build(inputs.shape)
+        return _product(tf.transpose(inputs, [1, 0, 2]), self.kernel) + self.bias
 
     def step(self, inputs: Tensor, state: State) -> State:
         """One step: `[batch, features]` and the state in, the new state out."""
@@ -249,13 +253,12 @@ class Seq2Seq(keras.Model):  # type: ignore[misc]
         mask = tf.cast(tf.not_equal(encoder_ids, PAD), self.compute_dtype)
         memory = self.dropout(self.embedding(encoder_ids), training=training)
         (batch,) = _sizes(encoder_ids, 1)
-        for forward, *backward in self.encoder:
-            inputs, zeros = memory, forward.zero_state(batch, self.compute_dtype)
-            memory, state = forward(inputs, zeros, mask)
-            for layer in backward:
-                reverse, other = layer(tf.reverse(inputs, [1]), zeros, tf.reverse(mask, [1]))
-                memory = tf.concat([memory, tf.reverse(reverse, [1])], -1)
-                state = tuple(tf.concat(pair, -1) for pair in zip(state, other, strict=True))
+        for layers in self.encoder:
+            zeros = [layer.zero_state(batch, self.compute_dtype) for layer in layers]
+            inputs, present = _both_ways(memory, layers), _both_ways(mask, layers)
+            outputs, states = zip(*_side_by_side(layers, inputs, zeros, present), strict=True)
+            memory = tf.concat([outputs[0], *(tf.reverse(each, [1]) for each in outputs[1:])], -1)
+            state = tuple(tf.concat(parts, -1) for parts in zip(*states, strict=True))
             memory = self.dropout(memory, training=training)
         return memory, mask, [state] * self.config.decoder_layers
 
@@ -329,69 +332,120 @@ def _product(inputs: Tensor, weights: Tensor, *, transpose_b: bool = False) -> T
     return tf.reshape(flat, [*_sizes(inputs, 2), flat.shape[-1]])
 
 
+def _both_ways(tensor: Tensor, directions: Sequence[Any]) -> list[Tensor]:
+    """A tensor `[batch, time, ...]`, and where there is a second direction also reversed in time."""
+    return [tensor, *(tf.reverse(tensor, [1]) for _ in directions[1:])]
+
+
+def _side_by_side(
+    layers: Sequence[Recurrent], inputs: Sequence[Tensor], states: Sequence[State], present: Sequence[Tensor]
+) -> list[tuple[Tensor, State]]:
+    """Run layers of the same kind over time, none of which needs another's outputs, in one loop.
+
+    Their steps are small, and two of them at a time keep two processors busy that one would not.
+
+    Args:
+        layers, inputs, states, present: one of each for each layer, as `Recurrent.call` takes them.
+
+    Returns:
+        What `Recurrent.call` returns, for each layer.
+    """
+    products = [layer.products(each) for layer, each in zip(layers, inputs, strict=True)]
+    recurrent = [tf.convert_to_tensor(layer.recurrent) for layer in layers]
+    keep = [tf.transpose(each)[:, :, tf.newaxis] for each in present]
+    outputs, last = _recurrence(layers[0], products, recurrent, keep, states)
+    return [(tf.transpose(each, [1, 0, 2]), tuple(state)) for each, state in zip(outputs, last, strict=True)]
+
+
 def _recurrence(
-    layer: Recurrent, products: Tensor, recurrent: Tensor, keep: Tensor, state: State
-) -> tuple[Tensor, ...]:
-    """The loop of a recurrent layer over time, with its gradient taken a step at a time.
+    layer: Recurrent, products: list[Tensor], recurrent: list[Tensor], keep: list[Tensor], states: Sequence[State]
+) -> tuple[list[Tensor], list[State]]:
+    """The loop over time of recurrent layers side by side, with its gradient taken a step at a time.
 
     TensorFlow's own gradient of the loop adds a gradient of the whole input and of `recurrent` in every step,
     which is quadratic in time; here the loop back keeps the gates' gradients and one product does the rest.
 
     Args:
-        layer: whose rules are followed.
+        layer: whose rules all follow. The rest is a list with an entry for each:
         products: inputs times kernel plus bias, `[time, batch, gates * units]`.
         recurrent: `[units, gates * units]`.
         keep: 1 where a step counts, `[time, batch, 1]`.
-        state: before the first step.
+        states: before the first step.
 
     Returns:
         The first part of the state after each step, `[time, batch, units]`, and the last state.
     """
-    (steps,) = _sizes(products, 1)
+    (steps,) = _sizes(products[0], 1)
 
     def array_of(tensor: Tensor) -> Tensor:
         return tf.TensorArray(tensor.dtype, size=steps, element_shape=tensor.shape)
 
+    def forward(product: Tensor, recurrent: Tensor, keep: Tensor, state: State) -> tuple[Tensor, State]:
+        """The gates of one step, and the state after it."""
+        gates = layer.join(product, tf.matmul(state[0], recurrent))
+        moved = layer.advance(gates, state)
+        return gates, tuple(old + keep * (new - old) for old, new in zip(state, moved, strict=True))
+
+    def backward(gates: Tensor, before: State, recurrent: Tensor, keep: Tensor, d_state: State) -> tuple[Tensor, State]:
+        """The gradients of one step's gates and of the state `before` it, from that of the state after it."""
+        d_moved = [keep * part for part in d_state]
+        with tf.GradientTape() as tape:
+            tape.watch((gates, before))
+            moved = layer.advance(gates, before)
+        d_gates, d_before = tape.gradient(moved, (gates, before), d_moved, unconnected_gradients="zero")
+        d_kept = [part - moved for part, moved in zip(d_state, d_moved, strict=True)]
+        d_kept[0] += tf.matmul(layer.split(d_gates)[1], recurrent, transpose_b=True)
+        return d_gates, tuple(kept + part for kept, part in zip(d_kept, d_before, strict=True))
+
     @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def run(products: Tensor, recurrent: Tensor, *state: Tensor) -> tuple[Any, Any]:
-        def forward(t: Tensor, state: State, gates: Tensor, history: tuple[Tensor, ...]) -> tuple[Any, ...]:
-            joined = layer.join(products[t], tf.matmul(state[0], recurrent))
-            moved = layer.advance(joined, state)
-            state = tuple(old + keep[t] * (new - old) for old, new in zip(state, moved, strict=True))
-            history = tuple(array.write(t, part) for array, part in zip(history, state, strict=True))
-            return t + 1, state, gates.write(t, joined), history
+    def run(products: list[Tensor], recurrent: list[Tensor], first: list[State]) -> tuple[Any, Any]:
+        def step(t: Tensor, states: list[State], gates: list[Tensor], history: Any) -> tuple[Any, ...]:
+            now = [each[t] for each in products], recurrent, [each[t] for each in keep], states
+            joined, after = zip(*map(forward, *now), strict=True)
+            return t + 1, [*after], _write(gates, t, joined), _write(history, t, after)
 
-        arrays = array_of(layer.join(products[0], products[0])), tuple(array_of(part) for part in state)
-        loop = (tf.constant(0), state, *arrays)
-        _, last, gates, history = tf.while_loop(lambda t, *_: t < steps, forward, loop, maximum_iterations=steps)
-        gates, after = gates.stack(), [array.stack() for array in history]
+        gates = [array_of(layer.join(each[0], each[0])) for each in products]
+        history = tf.nest.map_structure(array_of, first)
+        loop = (tf.constant(0), first, gates, history)
+        _, last, gates, history = tf.while_loop(lambda t, *_: t < steps, step, loop, maximum_iterations=steps)
+        gates, after = [each.stack() for each in gates], tf.nest.map_structure(lambda each: each.stack(), history)
 
-        def gradient(d_outputs: Tensor, *d_last: Tensor) -> tuple[Tensor, ...]:
-            before = [tf.concat([first[tf.newaxis], part[:-1]], 0) for first, part in zip(state, after, strict=True)]
+        def gradient(*d_results: Tensor) -> list[Tensor]:
+            d_outputs, d_last = tf.nest.pack_sequence_as((products, first), d_results)
+            before = tf.nest.map_structure(lambda start, later: tf.concat([start[None], later[:-1]], 0), first, after)
 
-            def backward(t: Tensor, d_state: State, d_gates: Tensor) -> tuple[Any, ...]:
-                d_state = (d_state[0] + d_outputs[t], *d_state[1:])
-                d_moved = [keep[t] * part for part in d_state]
-                inputs = gates[t], tuple(part[t] for part in before)
-                with tf.GradientTape() as tape:
-                    tape.watch(inputs)
-                    moved = layer.advance(*inputs)
-                d_joined, d_old = tape.gradient(moved, inputs, d_moved, unconnected_gradients="zero")
-                d_old = [part - moved + old for part, moved, old in zip(d_state, d_moved, d_old, strict=True)]
-                d_old[0] += tf.matmul(layer.split(d_joined)[1], recurrent, transpose_b=True)
-                return t - 1, tuple(d_old), d_gates.write(t, d_joined)
+            def step_back(t: Tensor, d_states: list[State], d_gates: list[Tensor]) -> tuple[Any, ...]:
+                d_states = [(each[0] + output[t], *each[1:]) for each, output in zip(d_states, d_outputs, strict=True)]
+                now = (
+                    *tf.nest.map_structure(lambda each: each[t], (gates, before)),
+                    recurrent,
+                    [each[t] for each in keep],
+                )
+                d_joined, d_before = zip(*map(backward, *now, d_states), strict=True)
+                return t - 1, [*d_before], _write(d_gates, t, d_joined)
 
-            loop = (steps - 1, d_last, array_of(gates[0]))
-            done = tf.while_loop(lambda t, *_: t >= 0, backward, loop, maximum_iterations=steps)
+            loop = (steps - 1, d_last, [array_of(each[0]) for each in gates])
+            done = tf.while_loop(lambda t, *_: t >= 0, step_back, loop, maximum_iterations=steps)
             _, d_first, d_gates = done
-            d_products, d_backs = layer.split(d_gates.stack())
-            flat_outputs, flat_backs = (tf.reshape(each, [-1, each.shape[-1]]) for each in (before[0], d_backs))
-            return d_products, tf.matmul(flat_outputs, flat_backs, transpose_a=True), *d_first
+            d_products, d_backs = zip(*(layer.split(each.stack()) for each in d_gates), strict=True)
+            d_recurrent = [_sum_of_products(each[0], back) for each, back in zip(before, d_backs, strict=True)]
+            return [*d_products, *d_recurrent, *tf.nest.flatten(d_first)]
 
-        return (after[0], *last), gradient
+        return ([each[0] for each in after], last), gradient
 
-    results: tuple[Tensor, ...] = run(products, recurrent, *state)
+    results: tuple[list[Tensor], list[State]] = run(products, recurrent, [*states])
     return results
+
+
+def _write(arrays: Any, t: Tensor, values: Any) -> list[Any]:
+    """Arrays with the values of step `t`, both in lists of the same structure."""
+    return tf.nest.map_structure(lambda array, value: array.write(t, value), arrays, [*values])  # type: ignore[no-any-return]
+
+
+def _sum_of_products(left: Tensor, right: Tensor) -> Tensor:
+    """The sum over time and batch of `left^T right`, of `[time, batch, ...]` each."""
+    flat = [tf.reshape(each, [-1, each.shape[-1]]) for each in (left, right)]
+    return tf.matmul(*flat, transpose_a=True)
 
 
 def _sizes(tensor: Tensor, axes: int) -> list[Tensor]:

@@ -20,6 +20,7 @@ import typer
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
 from model import ChinwagError
 from model.bundle import CURRENT, PRETRAINED, Bundle, ModelFormatError, live_bundle
+from training.loading import load_tensorflow
 from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
@@ -160,9 +161,7 @@ Verbatim = Annotated[
 
 def main() -> None:
     """The console script."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on processors and CUDA mean nothing to an admin
     logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     app()
 
 
@@ -337,6 +336,7 @@ def links(
             for warning in notes.warnings:
                 typer.echo(f"Note: {warning}", err=True)
         else:
+            load_tensorflow()
             from training.linking.network import LinkTraining
             from training.linking.network import learn as learn_linker
 
@@ -363,6 +363,7 @@ def tune(
     with _plain_failures():
         from tqdm import tqdm
 
+        load_tensorflow()
         from training.dataset import Dataset
         from training.presets import Start
         from training.tune import PRESET, Attempt
@@ -586,6 +587,7 @@ def _train(
     """Train, publish and tell. `data` is the dataset's folder, if it stays."""
     from tqdm import tqdm
 
+    load_tensorflow()
     from training.report import FILE_NAME
     from training.retrain import retrain as run
     from training.samples import Sample

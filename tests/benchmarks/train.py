@@ -33,6 +33,8 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from training.loading import SETTINGS, load_tensorflow  # noqa: E402
+
 WAYS = ("chinwag", "uncompiled", "torch", "torch-native", "keras", "keras-xla")
 VOCABULARY = 4096
 EXAMPLES = 12_000
@@ -305,11 +307,12 @@ def main() -> None:
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
+        load_tensorflow()
         serve(Way(options.serve, options.preset, options.batch_size, options.threads))
         return
     threads = str(options.threads)
     settings = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": "1"}
-    environment = {**os.environ, **settings, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = {**SETTINGS, **os.environ, **settings, "OMP_WAIT_POLICY": "PASSIVE"}
     tokens = sum(float(batch.weights.sum()) for batch in made_up_batches(options.batch_size))
     processes, firsts, rounds = {}, {}, {}
     for name in options.ways or WAYS:
