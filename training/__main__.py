@@ -628,9 +628,8 @@ def _train(
         typer.echo(f"Report: {result.page}")
     if not result.published:
         typer.echo(
-            f"Not published: the live model foretells the held-out replies better, with {result.rival:.3f} bits a byte "
-            f"to {result.figures.bits_per_byte:.3f}; the new one is kept in {result.bundle}, to point "
-            f"{models / CURRENT} at if you want it all the same (--force does).",
+            f"Not published. {result.rejection} It is {result.bundle}, to point {models / CURRENT} at if you want it "
+            "all the same (--force does).",
             err=True,
         )
         raise typer.Exit(1)
