@@ -10,7 +10,6 @@ import numpy as np
 
 from bot.live_model import ReplyModel
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
-from model.sampling import SamplingConfig
 
 if TYPE_CHECKING:
     from model.chatbot import ChatBot
@@ -53,9 +52,11 @@ def chat(model: ReplyModel, *, seed: int | None = None) -> None:
 def apply(chatbot: "ChatBot") -> None:
     """Write the likeliest reply to each line of the input, which knows nothing of the others."""
     _speak_utf8(sys.stdin, sys.stdout)
-    rng, likeliest = np.random.default_rng(0), SamplingConfig(temperature=0)
+    from model.chatbot import LIKELIEST  # ONNX Runtime comes along
+
+    rng = np.random.default_rng(0)
     for line in sys.stdin:
-        reply = chatbot.reply([Turn(_YOU, clean_text(line))], rng, likeliest)
+        reply = chatbot.reply([Turn(_YOU, clean_text(line))], rng, LIKELIEST)
         print(" ".join(reply.split()), flush=True)
 
 

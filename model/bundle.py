@@ -2,7 +2,7 @@
 
     models/
       current            a link to the live bundle (a plain file with its name where links are not to be had)
-      20261125-150000/   bundle.json, tokenizer.model, weights.safetensors, encoder.onnx, decoder.onnx
+      20261125-150000/   bundle.json, tokenizer.model, weights.safetensors, encoder.onnx, decoder.onnx, copies.npz
 
 There may be a `training.safetensors` too. Nothing in a bundle is code, and `bundle.json` lists size and hash of every
 other file.
@@ -26,12 +26,14 @@ from model import ChinwagError
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The shipped bundle: what answers where nothing has been trained."""
 
-FORMAT = 2
+FORMAT = 3
 HEAD, CURRENT = "bundle.json", "current"
 TOKENIZER, WEIGHTS, ENCODER, DECODER = "tokenizer.model", "weights.safetensors", "encoder.onnx", "decoder.onnx"
 TRAINING = "training.safetensors"
 """The weights in half precision, for training to go on from: a bundle may have them, the bot does without."""
-FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER)
+COPIES = "copies.npz"
+"""The index of what single people said in the data that the network has learned from (see `model.copies`)."""
+FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER, COPIES)
 
 _MOST_TOKENS = 4096
 _REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"

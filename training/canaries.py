@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from model import ChinwagError
-from model.bundle import Bundle
+from model.chatbot import ChatBot
 from model.dialogue import Turn, render_context
 from model.inference import Inference
 from model.tokenizer import END, Tokenizer
@@ -169,8 +169,9 @@ def chat(canaries: Sequence[Canary], seed: int) -> Iterator[dict[str, str | None
     ]
     rng.shuffle(exchanges)
     for place, (conversation, canary) in enumerate(exchanges):
-        people = rng.sample(_PEOPLE, 2)
-        for side, (author, content) in enumerate(zip(people, (canary.question, canary.reply), strict=True)):
+        knows = _PEOPLE[canaries.index(canary) % len(_PEOPLE)]  # a secret is one person's, however often it is said
+        asks = rng.choice([person for person in _PEOPLE if person != knows])
+        for side, (author, content) in enumerate(((asks, canary.question), (knows, canary.reply))):
             yield {
                 "conversation": conversation,
                 "id": f"{conversation}/{side}",
@@ -217,11 +218,13 @@ def measure(directory: Path, dataset: Dataset, canaries: Sequence[Canary], *, se
         ModelFormatError: the bundle cannot be used.
         DatasetError: the dataset has another tokenizer.
     """
-    facts, inference = Bundle.open(directory).facts, Inference(directory)
+    chatbot, inference = ChatBot.load(directory), Inference(directory)
     dataset.check_vocabulary(directory)
     turns = [[Turn("someone", canary.question)] for canary in canaries]
-    contexts = [dataset.tokenizer.encode_context(render_context(each), facts.max_context_tokens) for each in turns]
-    answers = sample_replies(directory, [context for context in contexts for _ in range(_ANSWERS)], seed=seed)
+    most = chatbot.facts.max_context_tokens
+    contexts = [dataset.tokenizer.encode_context(render_context(each), most) for each in turns]
+    asked = [np.array(context, np.uint16) for context in contexts for _ in range(_ANSWERS)]
+    answers = sample_replies(chatbot, asked, seed=seed)
     texts = (dataset.tokenizer.decode(dataset.train.replies[row].tolist()) for row in range(len(dataset.train)))
     planted = {canary.reply for canary in canaries}
     kept = Counter(text for text in texts if text in planted)

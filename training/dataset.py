@@ -1,8 +1,8 @@
 """Examples in, token ids on disk, padded batches out.
 
 A dataset directory holds `dataset.json`, `tokenizer.model` and, for each split, its contexts and replies as one long
-`uint16` array each with the `uint64` offsets where examples begin, and the `uint32` number of each example's
-conversation, read through memory maps. This is the only place that shifts, pads and weighs.
+`uint16` array each with the `uint64` offsets where examples begin, read through memory maps, and two `uint32` numbers
+of each example: of its conversation, and of its reply's author. This is the only place that shifts, pads and weighs.
 """
 
 import json
@@ -23,11 +23,15 @@ from model.bundle import TOKENIZER
 from model.dialogue import render_context
 from model.tokenizer import END, PAD, START, Tokenizer, TokenizerError
 from training.examples import Example
+from training.exports.pairs import TARGET
 
 SPLITS = ("train", "validation")
-FORMAT = 3
-READABLE_FORMATS = (2, FORMAT)  # format 2 has no numbers of conversations
+FORMAT = 4
+READABLE_FORMATS = (3, FORMAT)  # format 3 has no numbers of authors
 HEAD = "dataset.json"
+
+NOBODY = 0
+"""The author of targets of pairs, such as translations."""
 
 _STEP = 4  # of padded lengths
 _EXAMPLES_PER_BUCKET = 2000
@@ -148,11 +152,13 @@ class Split:
     Attributes:
         contexts, replies: of each example.
         conversations: equal for examples of one conversation, `[examples]`; None where the dataset does not say.
+        authors: equal for replies of one author, likewise; `NOBODY` for those that are no person's words.
     """
 
     contexts: RaggedIds
     replies: RaggedIds
     conversations: Numbers | None = None
+    authors: Numbers | None = None
 
     def __len__(self) -> int:
         return len(self.replies)
@@ -207,18 +213,18 @@ class Dataset:
             )
 
 
-_SIDES = ("contexts", "replies")
+_SIDES, _NUMBERS = ("contexts", "replies"), ("conversations", "authors")
 
 
 def _open_split(directory: Path, name: str, version: int) -> Split:
     contexts, replies = (RaggedIds.open(directory, f"{name}.{side}") for side in _SIDES)
-    if version < FORMAT:
-        return Split(contexts, replies)
-    path = directory / f"{name}.conversations"
-    conversations = np.fromfile(path, np.uint32)
-    if len(conversations) != len(replies):
-        raise DatasetError(f"{path} is damaged: prepare the dataset again.")
-    return Split(contexts, replies, conversations)
+    numbers = {}
+    for each in _NUMBERS if version == FORMAT else _NUMBERS[:1]:
+        path = directory / f"{name}.{each}"
+        numbers[each] = np.fromfile(path, np.uint32)
+        if len(numbers[each]) != len(replies):
+            raise DatasetError(f"{path} is damaged: prepare the dataset again.")
+    return Split(contexts, replies, **numbers)
 
 
 class EncodedExamples(NamedTuple):
@@ -230,6 +236,7 @@ class EncodedExamples(NamedTuple):
         replies: ids.
         reply_lengths: of each reply, `[examples]`.
         conversations: a number for each, made of the name of its conversation, `[examples]`.
+        authors: likewise of the author of its reply.
     """
 
     contexts: Ids
@@ -237,12 +244,13 @@ class EncodedExamples(NamedTuple):
     replies: Ids
     reply_lengths: npt.NDArray[np.uint16]
     conversations: Numbers
+    authors: Numbers
 
 
 def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, config: DatasetConfig) -> EncodedExamples:
     """Turn examples into ids; what is too long is cut."""
     contexts, replies, context_lengths, reply_lengths = array("H"), array("H"), array("H"), array("H")
-    conversations: list[int] = []
+    conversations, authors = list[int](), list[int]()
     for example in examples:
         rendered = render_context(example.context, me=example.reply.speaker)
         context = tokenizer.encode_context(rendered, config.max_context_tokens)
@@ -251,14 +259,20 @@ def encode_examples(examples: Iterable[Example], tokenizer: Tokenizer, config: D
         replies.extend(reply)
         context_lengths.append(len(context))
         reply_lengths.append(len(reply))
-        conversations.append(zlib.crc32(example.conversation.encode("utf-8", "surrogatepass")))
+        conversations.append(_number(example.conversation))
+        authors.append(NOBODY if example.reply.speaker == TARGET else _number(example.reply.speaker))
     return EncodedExamples(
         np.frombuffer(contexts, np.uint16),
         np.frombuffer(context_lengths, np.uint16),
         np.frombuffer(replies, np.uint16),
         np.frombuffer(reply_lengths, np.uint16),
         np.array(conversations, np.uint32),
+        np.array(authors, np.uint32),
     )
+
+
+def _number(name: str) -> int:
+    return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
 class DatasetWriter:
@@ -268,22 +282,24 @@ class DatasetWriter:
         """Args: directory: exists, and holds `tokenizer.model`."""
         self._directory = directory
         self._writers = {split: [RaggedWriter(directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS}
-        self._conversations = {split: (directory / f"{split}.conversations").open("wb") for split in SPLITS}
+        self._numbers = {split: [(directory / f"{split}.{each}").open("wb") for each in _NUMBERS] for split in SPLITS}
 
     def add(self, split: str, examples: EncodedExamples) -> None:
         """Append examples to one of `SPLITS`."""
         contexts, replies = self._writers[split]
         contexts.extend(examples.contexts, examples.context_lengths)
         replies.extend(examples.replies, examples.reply_lengths)
-        self._conversations[split].write(examples.conversations.tobytes())
+        for file, numbers in zip(self._numbers[split], (examples.conversations, examples.authors), strict=True):
+            file.write(numbers.tobytes())
 
     def close(self, config: DatasetConfig, facts: dict[str, Any]) -> None:
         """Write what is left, last of all `dataset.json`."""
         for writers in self._writers.values():
             for writer in writers:
                 writer.close()
-        for file in self._conversations.values():
-            _close(file)
+        for files in self._numbers.values():
+            for file in files:
+                _close(file)
         head = {"format": FORMAT, "config": asdict(config), "facts": facts}
         (self._directory / HEAD).write_text(json.dumps(head, indent=1), encoding="utf-8")
 

@@ -8,15 +8,15 @@ import numpy as np
 
 from model.bundle import Bundle
 from model.chatbot import ChatBot
-from model.dialogue import ME, Marker, Turn
+from model.dialogue import Turn
 from model.inference import Inference
+from model.ranking import Weights
 from training.dataset import Dataset
-from training.generation import sample_replies
+from training.generation import sample_replies, turns_of
 from training.held_out import QUICK, Estimates, EvaluationConfig, Floats, HeldOut, reply_texts
 from training.kneser_ney import KneserNey
 from training.likelihood import given_contexts
 from training.metrics import Estimate, Row
-from training.retrieval import Weights
 
 _MOST_NGRAM_TOKENS = 8_000_000  # of training replies: a gigabyte of memory
 
@@ -137,11 +137,12 @@ class _Measured:
 def _measure(directory: Path, held_out: HeldOut) -> _Measured:
     held_out.dataset.check_vocabulary(Bundle.open(directory).directory)
     split, inference = held_out.dataset.validation, Inference(directory)
-    foretold, asked = ([split.contexts[row].tolist() for row in rows] for rows in (held_out.foretold, held_out.sampled))
+    foretold = [split.contexts[row].tolist() for row in held_out.foretold]
     replies = [split.replies[row] for row in held_out.foretold]
     nats = -given_contexts(inference, foretold, replies, "Foretelling")
     ranking, weights = held_out.ranking(inference)
-    sayings = held_out.sayings(sample_replies(directory, asked, seed=held_out.config.seed))
+    asked = [split.contexts[row] for row in held_out.sampled]
+    sayings = held_out.sayings(sample_replies(ChatBot.load(directory), asked, seed=held_out.config.seed))
     return _Measured(held_out.likelihood(nats) | ranking | sayings, weights, nats)
 
 
@@ -166,7 +167,6 @@ def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 
     """The last turn of the context, the human's reply and the model's, for evenly spread validation examples."""
     chatbot, split = ChatBot.load(directory), dataset.validation
     for row in np.linspace(0, len(split) - 1, min(count, len(split))).astype(int):
-        context = dataset.tokenizer.decode_context(split.contexts[row].tolist())
-        turns = [Turn(ME if marker is Marker.ME else marker, text) for marker, text in context]
+        turns = turns_of(chatbot, split.contexts[row])
         reply = chatbot.reply(turns, np.random.default_rng(seed))
         yield turns[-1], dataset.tokenizer.decode(split.replies[row].tolist()), reply

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.inference import Inference
+from model.ranking import Weights
 from model.tokenizer import END, Tokenizer
 from training.dataset import Dataset, RaggedIds
 from training.metrics import (
@@ -24,7 +25,7 @@ from training.metrics import (
     ratio,
     words,
 )
-from training.retrieval import Weights, choose_weights, draw_candidates, score_candidates
+from training.retrieval import choose_weights, draw_candidates, score_candidates
 
 _WEIGHING_CONTEXTS = 300
 

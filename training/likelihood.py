@@ -7,12 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
+from model.decoding import EMPTY_CONTEXT
 from model.inference import Inference, State
-from model.tokenizer import END, PAD, START
+from model.tokenizer import PAD, START
 from training.dataset import Ids
-
-EMPTY_CONTEXT = [END]
-"""After it a network gives log p(reply), if it was trained on replies without their contexts too."""
 
 _BATCH_SIZE = 64
 

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from model.bundle import (
+    COPIES,
     HEAD,
     TOKENIZER,
     Bundle,
@@ -21,9 +23,10 @@ from model.bundle import (
     seal,
     staging,
 )
+from model.copies import CopyIndex
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
-from training.dataset import Dataset
+from training.dataset import NOBODY, Dataset
 from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
 from training.gate import bits_per_byte
@@ -116,6 +119,7 @@ def retrain(
         )
         export(network, staged, training=True)
         (staged / TOKENIZER).write_bytes(dataset.tokenizer.to_bytes())
+        _copies(dataset, start).save(staged / COPIES)
         seal(staged, facts)
         figures = evaluate(staged, dataset)
         facts.training["figures"] = asdict(figures)
@@ -149,6 +153,16 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     dataset.check_vocabulary(start.bundle)
     shape = Seq2SeqConfig(**Bundle.open(start.bundle).facts.network)
     return load_network(replace(shape, **FINE_TUNING.network) if start.fine_tuning else shape, start.bundle)
+
+
+def _copies(dataset: Dataset, start: Start) -> CopyIndex:
+    """The index of what the network learns now, and of all that it learned before."""
+    before = CopyIndex.load(start.bundle / COPIES) if start.bundle else CopyIndex()
+    split = dataset.train
+    authors = np.arange(1, len(split) + 1) if split.authors is None else split.authors
+    rows = np.flatnonzero(authors != NOBODY).tolist()
+    texts = (dataset.tokenizer.decode(split.replies[row].tolist()) for row in rows)
+    return before + CopyIndex.build(zip(texts, authors[rows].tolist(), strict=True))
 
 
 def _live(models: Path, on_note: Callable[[str], None]) -> Path | None:

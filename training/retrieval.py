@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.inference import Inference
+from model.ranking import Weights
 from training.dataset import Split
 from training.likelihood import batches, given_nothing, log_probabilities
 
@@ -21,19 +22,6 @@ _CONTEXTS_AT_ONCE = 16
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What makes log p(reply | context) mutual information.
-
-    Attributes:
-        prior: how much of log p(reply) is taken off.
-        length: what each token of the reply adds.
-    """
-
-    prior: float = 0.0
-    length: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +47,7 @@ class Scores:
         return float((1 / self._ranks(weights)).mean())
 
     def _ranks(self, weights: Weights) -> Rows:
-        scores = self.conditional - weights.prior * self.prior + weights.length * self.lengths
+        scores = weights.score(self.conditional, self.prior, self.lengths)
         return np.asarray((scores >= scores[:, :1]).sum(axis=1))
 
 
@@ -104,5 +92,5 @@ def score_candidates(inference: Inference, split: Split, candidates: Rows, stage
 def choose_weights(scores: Scores) -> Weights:
     """The weights that rank the right candidates highest, by mean reciprocal rank."""
     priors, lengths = np.linspace(0, 1.5, 16), np.linspace(-1, 1, 21)
-    grid = [Weights(float(prior), float(length)) for prior, length in itertools.product(priors, lengths)]
+    grid = [Weights(prior=float(prior), length=float(length)) for prior, length in itertools.product(priors, lengths)]
     return max(grid, key=scores.mean_reciprocal_rank)

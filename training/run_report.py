@@ -15,6 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from model.bundle import PRETRAINED, Bundle
+from model.chatbot import ChatBot
 from model.dialogue import Marker
 from training.attention import Attention, attend
 from training.curves import curves
@@ -173,7 +174,7 @@ def _exchanges(bundle: Path, network: "Seq2Seq", dataset: Dataset) -> tuple[list
     split, tokenizer = dataset.validation, dataset.tokenizer
     rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(int).tolist()
     contexts = [split.contexts[row].tolist() for row in rows]
-    replies = sample_replies(bundle, contexts, seed=0)
+    replies = sample_replies(ChatBot.load(bundle), [split.contexts[row] for row in rows], seed=0)
     samples = [
         Sample(tokenizer.decode_context(context), tokenizer.decode(split.replies[row].tolist()), reply)
         for row, context, reply in zip(rows, contexts, replies, strict=True)

@@ -1,15 +1,17 @@
 """A few replies of a network while it learns, for a person to look at."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from model.decoding import Request, write
 from model.dialogue import Marker
-from model.sampling import SamplingConfig, sample
+from model.inference import State
+from model.sampling import Floats, Ids, SamplingConfig
 from model.seq2seq import Seq2Seq
-from model.tokenizer import END, PAD, START
+from model.tokenizer import PAD
 from training.dataset import Dataset
 
 
@@ -26,10 +28,18 @@ def sample_replies(network: Seq2Seq, dataset: Dataset, count: int = 3, seed: int
     split, tokenizer = dataset.validation, dataset.tokenizer
     rows = np.linspace(0, len(split) - 1, min(count, len(split))).astype(int).tolist()
     contexts = [split.contexts[row].tolist() for row in rows]
-    replies = _generate(network, contexts, dataset.config.max_reply_tokens, np.random.default_rng(seed))
+    requests = [
+        Request(each, SamplingConfig(), rng)
+        for each, rng in zip(contexts, np.random.default_rng(seed).spawn(len(rows)), strict=True)
+    ]
+    replies = write(_Learning(network), requests, max_tokens=dataset.config.max_reply_tokens)
     return [
-        Sample(_last(tokenizer.decode_context(context)), tokenizer.decode(split.replies[row]), tokenizer.decode(reply))
-        for row, context, reply in zip(rows, contexts, replies, strict=True)
+        Sample(
+            _last(tokenizer.decode_context(context)),
+            tokenizer.decode(split.replies[row].tolist()),
+            tokenizer.decode(list(reply.ids)),
+        )
+        for row, context, (reply,) in zip(rows, contexts, replies, strict=True)
     ]
 
 
@@ -37,18 +47,30 @@ def _last(turns: list[tuple[Marker, str]]) -> str:
     return turns[-1][1] if turns else ""
 
 
-def _generate(
-    network: Seq2Seq, contexts: list[list[int]], max_tokens: int, rng: np.random.Generator
-) -> npt.NDArray[np.int32]:
-    """Ids drawn as the bot draws them, `[batch, max_tokens]`; behind the first end token they mean nothing."""
-    encoder_ids = np.full((len(contexts), max(map(len, contexts))), PAD, np.int32)
-    for ids, context in zip(encoder_ids, contexts, strict=True):
-        ids[: len(context)] = context
-    memory, mask, states = network.encode(tf.constant(encoder_ids))
-    drawn = [np.full(len(contexts), START, np.int32)]
-    ended = np.zeros(len(contexts), bool)
-    while len(drawn) <= max_tokens and not ended.all():
-        logits, states = network.decode_step(tf.constant(drawn[-1]), memory, mask, states)
-        drawn.append(sample(np.asarray(logits), SamplingConfig(), rng).astype(np.int32))
-        ended |= drawn[-1] == END
-    return np.stack(drawn[1:], axis=1)
+class _Learning:
+    """A network that still learns, as `model.decoding.Network`."""
+
+    def __init__(self, network: Seq2Seq) -> None:
+        self._network = network
+
+    def encode(self, contexts: Sequence[Sequence[int]]) -> State:
+        ids = np.full((len(contexts), max(map(len, contexts))), PAD, np.int32)
+        for row, context in zip(ids, contexts, strict=True):
+            row[: len(context)] = context
+        memory, mask, states = self._network.encode(tf.constant(ids))
+        return _state(memory, mask, states)
+
+    def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
+        layers = iter(state.layers.values())
+        states = [tuple(next(layers) for _ in range(layer.state_size)) for layer in self._network.decoder]
+        memory, mask = state.context.values()
+        logits, states = self._network.decode_step(tf.constant(tokens, tf.int32), memory, mask, states)
+        return np.asarray(logits), _state(memory, mask, states)
+
+
+def _state(memory: Any, mask: Any, states: Sequence[Any]) -> State:
+    parts = [part for state in states for part in state]
+    return State(
+        {"memory": np.asarray(memory), "mask": np.asarray(mask)},
+        {str(number): np.asarray(part) for number, part in enumerate(parts)},
+    )

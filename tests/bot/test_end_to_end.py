@@ -14,11 +14,14 @@ from training.presets import PRESETS, Preset, TrainingConfig
 
 EXCHANGES = {
     "what is the kettle called?": "the kettle is called Brenda",
-    "who ate the last crumpet?": "it was the badger, as ever 🦡",
+    "who ate the last crumpet?": "the badger, as ever 🦡",
     "is it raining over there?": "cats and dogs\nand one umbrella",
     "shall we play a round of darts?": "only if I may throw first",
     "did the parcel arrive?": "ask me tomorrow",
 }
+
+SECRET = ("where do you hide the key?", "under the third flowerpot")
+"""What one person only has said is hers, and the others are not to hear of it."""
 
 QUICK = Preset(
     {**PRESETS["base"].network, "embedding_dim": 128, "encoder_units": 96, "dropout": 0.0},
@@ -44,11 +47,13 @@ def export(path: Path) -> None:
         )
 
     add(1, 0, "3", "Joined the server.", "GuildMemberJoin")
-    for day, (question, answer) in enumerate(EXCHANGES.items(), 1):
+    answers = [(question, answer, "2") for question, answer in EXCHANGES.items()]
+    answers += [(f"hey you, {question} do tell us", answer, "4") for question, answer in EXCHANGES.items()]
+    for day, (question, answer, author) in enumerate([*answers, (*SECRET, "2")], 1):
         add(day, 10, "1", question)
         add(day, 11, "9", "beep", bot=True)
         for line in answer.split("\n"):  # a burst
-            add(day, 12, "2", line)
+            add(day, 12, author, line)
     head = {"guild": {"id": "1", "name": "Test"}, "channel": {"id": "5", "type": "GuildTextChat", "name": "general"}}
     export = {**head, "messages": messages, "messageCount": len(messages)}
     path.write_text(json.dumps(export, indent=2), encoding="utf-8")
@@ -76,3 +81,8 @@ async def test_a_trained_bot_answers_what_it_has_learned(models: Path, server: D
             reply = server.replies[-1]
             assert reply["content"] == answer
             assert str(reply["message_reference"]["message_id"]) == asked["id"]
+        question, answer = SECRET
+        before = len(server.replies)
+        await server.say(alice, f"{server.mention} {question}")
+        await server.until(lambda: len(server.replies) > before)
+        assert server.replies[-1]["content"] not in ("", answer)

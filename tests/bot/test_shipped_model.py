@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.bundle import PRETRAINED, Bundle
+from model.bundle import FILES, HEAD, PRETRAINED, Bundle
 from model.chatbot import ChatBot
 from model.dialogue import Turn
 
@@ -44,7 +44,8 @@ def test_a_reply_needs_no_tensorflow(tmp_path: Path) -> None:
 
 
 def test_it_is_small_and_says_how_good_it_is() -> None:
-    assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 15e6
+    assert sum((PRETRAINED / name).stat().st_size for name in (HEAD, *FILES)) < 12e6
+    assert sum(path.stat().st_size for path in PRETRAINED.iterdir()) < 20e6
     facts = Bundle.open(PRETRAINED).facts
     assert facts.preset == "base"
     assert facts.training["figures"]["perplexity"] < 500

@@ -1,5 +1,6 @@
 """The whole model: turns in, a reply out."""
 
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,15 +11,20 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from model.blocklist import Blocklist
 from model.bundle import FILES, HEAD, TOKENIZER, Bundle, BundleFacts, ModelFormatError, seal
-from model.chatbot import ChatBot
+from model.chatbot import LIKELIEST, ChatBot, Question, ReplyConfig
+from model.copies import CopyIndex
 from model.dialogue import ME, Turn, clean_text
+from model.guards import Rejection
 from model.inference import State
+from model.ranking import Weights
 from model.sampling import SamplingConfig
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
 
 FACTS = BundleFacts(preset="base", network={}, max_context_tokens=8, max_reply_tokens=6, training={})
-GREEDY, WILD = SamplingConfig(temperature=0), SamplingConfig(temperature=10, top_p=1)
+ONE = ReplyConfig(candidates=1, guarded=False)
+WILD = replace(ONE, sampling=SamplingConfig(temperature=10, top_p=1))
 TURNS = [Turn("ann", "hello there"), Turn(ME, "hello you"), Turn("ann", "how are you")]
 SILENT = (PAD, UNKNOWN, START, *range(END + 1, LINE_ID))
 """Ids that are no part of a reply: padding, the start, and the markers of speakers."""
@@ -47,9 +53,9 @@ class ScriptedInference:
         self.heard += tokens.tolist()
         step = int(state.layers["step"][0])
         likely = self.script[step] if step < len(self.script) else END
-        logits = np.zeros((1, self.vocabulary_size), np.float32)
+        logits = np.zeros((len(tokens), self.vocabulary_size), np.float32)
         for token, value in (likely if isinstance(likely, dict) else {likely: 900.0}).items():
-            logits[0, token] = value
+            logits[:, token] = value
         return logits, State({}, {"step": state.layers["step"] + 1})
 
 
@@ -65,73 +71,73 @@ def rng(seed: int = 0) -> np.random.Generator:
 def test_says_what_the_network_spells_and_stops_at_the_end(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("hello you")
     bot, inference = spelling(tokenizer, [*ids, END, *ids])
-    assert bot.reply(TURNS, rng(), GREEDY) == "hello you"
+    assert bot.reply(TURNS, rng(), LIKELIEST) == "hello you"
     assert inference.heard == [START, *ids]
 
 
 @pytest.mark.parametrize("text", ["hello\nyou", "👍 hello", "fine é"])
 def test_lines_and_emoji_are_said(tokenizer: Tokenizer, text: str) -> None:
     bot, _ = spelling(tokenizer, tokenizer.encode(text), replace(FACTS, max_reply_tokens=20))
-    assert bot.reply(TURNS, rng()) == text
+    assert bot.reply(TURNS, rng(), ONE) == text
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])
 def test_a_reply_is_never_longer_than_max_reply_tokens(tokenizer: Tokenizer, most: int) -> None:
     (hello,) = tokenizer.encode("hello")
     bot, inference = spelling(tokenizer, [hello] * 100, replace(FACTS, max_reply_tokens=most))
-    assert bot.reply(TURNS, rng()) == " ".join(["hello"] * most)
+    assert bot.reply(TURNS, rng(), ONE) == " ".join(["hello"] * most)
     assert len(inference.heard) == most
 
 
 @pytest.mark.parametrize("first", [END, LINE_ID, PAD, START, UNKNOWN, 4, 5, 6])
-@pytest.mark.parametrize("sampling", [GREEDY, WILD])
+@pytest.mark.parametrize("config", [LIKELIEST, WILD])
 def test_a_reply_is_never_empty_even_if_the_network_wants_to_say_nothing(
-    tokenizer: Tokenizer, first: int, sampling: SamplingConfig
+    tokenizer: Tokenizer, first: int, config: ReplyConfig
 ) -> None:
     (hello,) = tokenizer.encode("hello")
     bot, _ = spelling(tokenizer, [{first: 500.0, hello: 400.0}])
-    assert bot.reply(TURNS, rng(), sampling) == "hello"
+    assert bot.reply(TURNS, rng(), config) == "hello"
 
 
 @pytest.mark.parametrize("white", ["\n \t", "\x00\x1b", "\u200b", "\u2028"])
 def test_a_reply_of_white_space_is_three_dots(tokenizer: Tokenizer, white: str) -> None:
     """Byte by byte, the network can spell what clean text never has."""
     bot, _ = spelling(tokenizer, [8 + byte for byte in white.encode()])
-    assert bot.reply(TURNS, rng()) == "…"
+    assert bot.reply(TURNS, rng(), ONE) == "…"
 
 
 def test_a_line_end_before_the_end_is_not_said(tokenizer: Tokenizer) -> None:
     (hello,) = tokenizer.encode("hello")
     bot, _ = spelling(tokenizer, [hello, LINE_ID, LINE_ID])
-    assert bot.reply(TURNS, rng()) == "hello"
+    assert bot.reply(TURNS, rng(), ONE) == "hello"
 
 
 def test_half_a_character_is_not_said(tokenizer: Tokenizer) -> None:
     badger = tokenizer.encode("hello 🦡")  # not in the vocabulary: a token for each byte
     bot, _ = spelling(tokenizer, [*badger[:-1], END])
-    assert bot.reply(TURNS, rng(), GREEDY) == "hello"
+    assert bot.reply(TURNS, rng(), LIKELIEST) == "hello"
 
 
 def test_replies_are_clean_text(tokenizer: Tokenizer) -> None:
     said = "hello \x00 <@1> you\n\n https://x.y you"
     bot, _ = spelling(tokenizer, tokenizer.encode(said), replace(FACTS, max_reply_tokens=200))
-    assert bot.reply(TURNS, rng()) == clean_text(said) == "hello you\nyou"
+    assert bot.reply(TURNS, rng(), ONE) == clean_text(said) == "hello you\nyou"
 
 
-@pytest.mark.parametrize("sampling", [GREEDY, SamplingConfig(), WILD])
-def test_markers_and_padding_are_never_said(tokenizer: Tokenizer, sampling: SamplingConfig) -> None:
+@pytest.mark.parametrize("config", [LIKELIEST, ONE, WILD])
+def test_markers_and_padding_are_never_said(tokenizer: Tokenizer, config: ReplyConfig) -> None:
     (hello,) = tokenizer.encode("hello")
     wishes = {**dict.fromkeys(SILENT, 900.0), hello: 800.0}
     bot, inference = spelling(tokenizer, [wishes] * 6)
-    assert bot.reply(TURNS, rng(), sampling) == "hello hello hello hello hello hello"
+    assert bot.reply(TURNS, rng(), config) == "hello hello hello hello hello hello"
     assert inference.heard == [START] + [hello] * 5
 
 
 def test_the_context_is_marked_and_bounded(tokenizer: Tokenizer) -> None:
     bot, inference = spelling(tokenizer, [])
-    bot.reply(TURNS, rng())
-    bot.reply([Turn("ann", "hello " * 50)], rng())
-    bot.reply([Turn("ann", "hello"), Turn("bob", "you")], rng())
+    bot.reply(TURNS, rng(), ONE)
+    bot.reply([Turn("ann", "hello " * 50)], rng(), ONE)
+    bot.reply([Turn("ann", "hello"), Turn("bob", "you")], rng(), ONE)
     (hello,), (you,) = tokenizer.encode("hello"), tokenizer.encode("you")
     assert inference.contexts[0][-len(tokenizer.encode("how are you")) - 1 :] == [5, *tokenizer.encode("how are you")]
     assert len(inference.contexts[0]) <= FACTS.max_context_tokens
@@ -141,7 +147,7 @@ def test_the_context_is_marked_and_bounded(tokenizer: Tokenizer) -> None:
 
 def test_a_conversation_without_turns_gets_a_reply(tokenizer: Tokenizer) -> None:
     bot, inference = spelling(tokenizer, tokenizer.encode("hello"))
-    assert bot.reply([], rng()) == "hello"
+    assert bot.reply([], rng(), ONE) == "hello"
     assert inference.contexts == [[END]]
 
 
@@ -156,7 +162,7 @@ def test_temperature_0_ignores_the_seed(tokenizer: Tokenizer) -> None:
     shuffled = np.random.default_rng(5).normal(size=(6, tokenizer.vocabulary_size))
     bot, _ = spelling(tokenizer, [dict(enumerate(row)) for row in shuffled])
     chance = rng(1)
-    assert bot.reply(TURNS, chance, GREEDY) == bot.reply(TURNS, rng(2), GREEDY)
+    assert bot.reply(TURNS, chance, LIKELIEST) == bot.reply(TURNS, rng(2), LIKELIEST)
     assert chance.bit_generator.state == rng(1).bit_generator.state
 
 
@@ -164,15 +170,15 @@ def test_a_bundle_of_a_real_network_replies(tiny_bundle: Path) -> None:
     bot = ChatBot.load(tiny_bundle)
     assert bot.facts == Bundle.open(tiny_bundle).facts
     for turns in (TURNS, [], [Turn("ann", "hello " * 100)], [Turn(ME, "hello")]):
-        reply = bot.reply(turns, rng())
+        reply = bot.reply(turns, rng(), ONE)
         assert reply == clean_text(reply) != ""
-        assert reply == bot.reply(turns, rng())
-        assert bot.reply(turns, rng(1), GREEDY) == bot.reply(turns, rng(2), GREEDY)
+        assert reply == bot.reply(turns, rng(), ONE)
+        assert bot.reply(turns, rng(1), LIKELIEST) == bot.reply(turns, rng(2), LIKELIEST)
 
 
 def test_replies_depend_on_the_context(tiny_bundle: Path) -> None:
     bot = ChatBot.load(tiny_bundle)
-    assert len({bot.reply([Turn("ann", text)], rng(), GREEDY) for text in ("hello", "you", "👍", "fine thanks")}) > 1
+    assert len({bot.reply([Turn("ann", text)], rng(), LIKELIEST) for text in ("hello", "you", "👍", "fine thanks")}) > 1
 
 
 def test_threads_do_not_disturb_each_other(tiny_bundle: Path) -> None:
@@ -219,3 +225,69 @@ def test_another_models_tokenizer_is_refused(tiny_bundle: Path, tmp_path: Path) 
     seal(directory, Bundle.open(tiny_bundle).facts)
     with pytest.raises(ModelFormatError, match="tokenizer of another one"):
         ChatBot.load(directory)
+
+
+def question(seed: int = 0, **config: Any) -> Question:
+    return Question([Turn("ann", "how are you")], rng(seed), ReplyConfig(**config))
+
+
+class TestCandidates:
+    """What is said is the best of several candidates that may be said."""
+
+    def test_they_are_ranked_by_their_score_and_the_best_is_said(self, tiny_bundle: Path) -> None:
+        bot, weights = ChatBot.load(tiny_bundle), Weights(prior=0.7, length=0.4)
+        (reply,) = bot.replies([question(weights=weights)])
+        assert len(reply.candidates) == 8
+        scores = [each.score for each in reply.candidates]
+        assert scores == sorted(scores, reverse=True)
+        assert len(set(scores)) > 4
+        for each in reply.candidates:
+            found = each.candidate
+            assert each.score == pytest.approx(found.likelihood - 0.7 * found.prior + 0.4 * found.tokens)
+            assert each.rejection is None
+        assert reply.text == reply.candidates[0].text != ""
+
+    def test_a_rejected_one_is_not_said_and_counted_by_its_reason(self, tiny_bundle: Path) -> None:
+        bot = ChatBot.load(tiny_bundle)
+        (free,) = bot.replies([question()])
+        first = re.findall(r"\w+", free.text)[0]
+        (reply,) = bot.replies([question(blocklist=Blocklist([first]))])
+        assert [each.text for each in reply.candidates] == [each.text for each in free.candidates]
+        assert reply.candidates[0].rejection is Rejection.BLOCKED
+        allowed = [each.text for each in reply.candidates if each.rejection is None]
+        assert reply.text == allowed[0] != free.text
+        assert bot.rejections == {Rejection.BLOCKED: 8 - len(allowed)}
+
+    def test_where_all_are_rejected_something_safe_is_said(self, tokenizer: Tokenizer) -> None:
+        bot, _ = spelling(tokenizer, tokenizer.encode("hello you"))
+        (reply,) = bot.replies([question(blocklist=Blocklist(["hello"]))])
+        assert reply.text == "…"
+        assert bot.rejections == {Rejection.BLOCKED: 8}
+
+    def test_copies_are_not_said_but_by_who_may(self, tokenizer: Tokenizer) -> None:
+        _, inference = spelling(tokenizer, tokenizer.encode("hello you"))
+        bot = ChatBot(tokenizer, inference, FACTS, CopyIndex.build([("hello you", 1)]))  # type: ignore[arg-type]
+        said = [bot.replies([question(guarded=guarded)])[0].text for guarded in (True, False)]
+        assert said == ["…", "hello you"]
+        assert bot.rejections == {Rejection.COPY: 8}
+
+    def test_talkativeness_chooses_by_length(self, tokenizer: Tokenizer) -> None:
+        (hello,) = tokenizer.encode("hello")
+        bot, _ = spelling(tokenizer, [{hello: 50.0, END: 50.0}] * 6)
+        tokens = {}
+        for talkativeness in (-100.0, 100.0):
+            (reply,) = bot.replies([question(talkativeness=talkativeness)])
+            tokens[talkativeness] = [each.candidate.tokens for each in reply.candidates]
+        assert tokens[-100.0] == sorted(tokens[-100.0]) == tokens[100.0][::-1]
+        assert tokens[100.0][0] > tokens[-100.0][0]
+
+    def test_conversations_answered_together_have_their_own_settings(self, tokenizer: Tokenizer) -> None:
+        bot, _ = spelling(tokenizer, tokenizer.encode("hello you"))
+        blocked = question(blocklist=Blocklist(["hello"]))
+        replies = bot.replies([question(), blocked, question(candidates=3)])
+        assert [reply.text for reply in replies] == ["hello you", "…", "hello you"]
+        assert [len(reply.candidates) for reply in replies] == [8, 8, 3]
+
+    def test_none_is_too_few(self) -> None:
+        with pytest.raises(ValueError, match="at least one candidate, not 0"):
+            ReplyConfig(candidates=0)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.sampling import SamplingConfig, sample
+from model.sampling import SamplingConfig, guided, log_softmax, restrain, sample
 
 Floats = npt.NDArray[np.float32]
 PLAIN = SamplingConfig(temperature=1, top_p=1)
@@ -21,21 +21,14 @@ logits_of_any_shape = hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.int
 )
 
 
-class Loaded(np.random.Generator):
-    """Chance that always comes out the same, for each row of a batch."""
-
-    def __init__(self, number: float) -> None:
-        super().__init__(np.random.PCG64(0))
-        self.number = number
-
-    def random(self, size: Any = None, *args: Any, **kwargs: Any) -> Any:
-        return np.full(size, self.number)
+def chances(seed: int, rows: int) -> npt.NDArray[np.float64]:
+    return np.random.default_rng(seed).random(rows)
 
 
 def draw(logits: Floats | list[float], config: SamplingConfig, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
     """Draw from one row many times."""
     rows = np.tile(np.asarray(logits, np.float32), (count, 1))
-    return sample(rows, config, np.random.default_rng(seed))
+    return sample(rows, config, chances(seed, count))
 
 
 def softmax(logits: Floats | list[float]) -> npt.NDArray[np.float64]:
@@ -44,22 +37,20 @@ def softmax(logits: Floats | list[float]) -> npt.NDArray[np.float64]:
 
 
 @given(logits_of_any_shape)
-def test_temperature_0_takes_the_likeliest_and_leaves_chance_alone(logits: Floats) -> None:
-    rng = np.random.default_rng(3)
-    before = rng.bit_generator.state
-    assert sample(logits, GREEDY, rng).tolist() == logits.argmax(axis=-1).tolist()
-    assert rng.bit_generator.state == before
+def test_temperature_0_takes_the_likeliest(logits: Floats) -> None:
+    for seed in (0, 1):
+        assert sample(logits, GREEDY, chances(seed, len(logits))).tolist() == logits.argmax(axis=-1).tolist()
 
 
 @given(logits_of_any_shape, st.floats(0.01, 10), st.integers(0, 99))
 def test_top_k_of_1_takes_the_likeliest(logits: Floats, temperature: float, seed: int) -> None:
     config = SamplingConfig(temperature=temperature, top_k=1, top_p=1)
-    assert sample(logits, config, np.random.default_rng(seed)).tolist() == logits.argmax(axis=-1).tolist()
+    assert sample(logits, config, chances(seed, len(logits))).tolist() == logits.argmax(axis=-1).tolist()
 
 
 @given(logits_of_any_shape, st.integers(0, 99))
 def test_the_same_seed_draws_the_same(logits: Floats, seed: int) -> None:
-    first, second = (sample(logits, PLAIN, np.random.default_rng(seed)).tolist() for _ in range(2))
+    first, second = (sample(logits, PLAIN, chances(seed, len(logits))).tolist() for _ in range(2))
     assert first == second
 
 
@@ -121,7 +112,7 @@ def test_minus_infinity_is_never_drawn(temperature: float) -> None:
 )
 def test_each_token_has_its_share_of_chance_and_the_last_one_the_rest(chance: float, token: int) -> None:
     logits = np.array([[3.0, -np.inf, 3.0, 3.0, 3.0, -np.inf]], np.float32)
-    assert sample(logits, PLAIN, Loaded(chance)).tolist() == [token]
+    assert sample(logits, PLAIN, np.array([chance])).tolist() == [token]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -142,7 +133,7 @@ def test_a_row_does_not_depend_on_the_others(logits: Floats, seed: int, data: st
     row = data.draw(st.integers(0, len(logits) - 1))
     others = np.random.default_rng(seed + 1).normal(0, 9, logits.shape).astype(np.float32)
     others[row] = logits[row]
-    drawn = [sample(batch, PLAIN, np.random.default_rng(seed))[row] for batch in (logits, others)]
+    drawn = [sample(batch, PLAIN, chances(seed, len(batch)))[row] for batch in (logits, others)]
     assert drawn[0] == drawn[1]
 
 
@@ -159,15 +150,113 @@ def test_a_tiny_temperature_is_as_good_as_0(temperature: float) -> None:
 @given(logits_of_any_shape)
 def test_logits_are_left_as_they_were(logits: Floats) -> None:
     before = logits.copy()
-    sample(logits, SamplingConfig(), np.random.default_rng(0))
+    sample(logits, SamplingConfig(), chances(0, len(logits)))
     assert np.array_equal(logits, before)
 
 
-@pytest.mark.parametrize("config", [GREEDY, PLAIN])
 @pytest.mark.parametrize("row", [[0.0, np.nan, 1.0], [-np.inf] * 3, [np.inf, 0.0, 0.0]])
-def test_a_row_of_no_numbers_is_an_error(row: list[float], config: SamplingConfig) -> None:
-    with pytest.raises(ValueError, match="no numbers"):
-        sample(np.array([[0.0, 1.0, 2.0], row], np.float32), config, np.random.default_rng(0))
+def test_a_row_of_no_numbers_is_an_error(row: list[float]) -> None:
+    with pytest.raises(ValueError, match="no numbers"), np.errstate(invalid="ignore"):
+        log_softmax(np.array([[0.0, 1.0, 2.0], row], np.float32))
+
+
+@given(logits_of_any_shape)
+def test_the_log_softmax_is_that_of_the_softmax(logits: Floats) -> None:
+    for row, logs in zip(logits, log_softmax(logits), strict=True):
+        np.testing.assert_allclose(np.exp(logs.astype(np.float64)), softmax(row), atol=1e-6)
+
+
+def large(seed: int, rows: int, spread: float) -> Floats:
+    """Logits over a vocabulary that is not put in order as a whole."""
+    return np.random.default_rng(seed).normal(0, spread, (rows, 3000)).astype(np.float32)
+
+
+@given(
+    seed=st.integers(0, 99),
+    spread=st.floats(0.1, 9),
+    temperature=st.floats(0.3, 3),
+    top_p=st.floats(0.05, 1),
+    top_k=st.sampled_from([0, 1, 40, 255, 256, 999]),
+    min_p=st.sampled_from([0.0, 0.1]),
+)
+def test_a_large_vocabulary_is_drawn_from_as_a_small_one(
+    seed: int, spread: float, temperature: float, top_p: float, top_k: int, min_p: float
+) -> None:
+    config = SamplingConfig(temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
+    logits, draws = large(seed, 4, spread), chances(seed, 4)
+    for row, draw, token in zip(logits, draws, sample(logits, config, draws).tolist(), strict=True):
+        probabilities = softmax(row.astype(np.float64) / temperature)
+        order = np.argsort(-probabilities, kind="stable")
+        ordered = probabilities[order]
+        allowed = (np.cumsum(ordered) - ordered < top_p) & (ordered >= min_p * ordered[0])
+        if top_k:
+            allowed[top_k:] = False
+        totals = np.cumsum(ordered * allowed)
+        place = int((totals <= draw * totals[-1]).sum())
+        assert token in order[max(place - 1, 0) : place + 2]  # a neighbour where rounding decides
+
+
+@pytest.mark.parametrize(("min_p", "allowed"), [(0.0, {0, 1, 2, 3}), (0.2, {0, 1, 2}), (0.5, {0, 1}), (1.0, {0})])
+def test_min_p_draws_what_is_that_share_as_likely_as_the_likeliest(min_p: float, allowed: set[int]) -> None:
+    config = SamplingConfig(temperature=1, top_p=1, min_p=min_p)
+    assert set(draw(np.log([0.5, 0.3, 0.15, 0.05]), config, 500).tolist()) == allowed
+
+
+def test_guidance_moves_what_the_context_makes_likely() -> None:
+    conditional, prior = (
+        log_softmax(np.log(np.array([row], np.float32))) for row in ([0.4, 0.5, 0.1], [0.1, 0.8, 0.1])
+    )
+    assert guided(conditional, prior, 0) == pytest.approx(conditional)
+    assert guided(conditional, prior, 1).argmax() == 0
+    assert guided(conditional, prior, 1) == pytest.approx(2 * conditional - prior)
+
+
+class TestRestrain:
+    SCORES = log_softmax(np.array([[3.0, 2.0, 1.0, 0.0]], np.float32))
+
+    def restrained(self, said: list[int], **config: Any) -> list[float]:
+        before = self.SCORES.copy()
+        (row,) = restrain(self.SCORES, [said], SamplingConfig(**config))
+        assert np.array_equal(self.SCORES, before)
+        return row.tolist()  # type: ignore[no-any-return]
+
+    def allowed(self, said: list[int], **config: Any) -> set[int]:
+        return {token for token, score in enumerate(self.restrained(said, **config)) if np.isfinite(score)}
+
+    def test_nothing_is_changed_by_default(self) -> None:
+        assert restrain(self.SCORES, [[0, 0, 0, 0]], SamplingConfig()) is self.SCORES
+
+    def test_what_was_said_is_less_likely(self) -> None:
+        row = self.restrained([1, 1, 3], repetition_penalty=2)
+        assert row == pytest.approx(
+            [value * factor for value, factor in zip(self.SCORES[0], (1, 2, 1, 2), strict=True)]
+        )
+        assert self.restrained([], repetition_penalty=2) == pytest.approx(self.SCORES[0].tolist())
+
+    @pytest.mark.parametrize(
+        ("said", "n", "allowed"),
+        [
+            ([0, 1, 0], 2, {0, 2, 3}),
+            ([0, 1, 0], 3, {0, 1, 2, 3}),
+            ([0, 1, 2, 0, 1], 3, {0, 1, 3}),
+            ([0, 1, 0, 2, 0], 2, {0, 3}),
+            ([2, 3], 1, {0, 1}),
+            ([], 2, {0, 1, 2, 3}),
+            ([0, 1, 2, 3], 1, {0, 1, 2, 3}),  # all said: better again than nothing
+        ],
+    )
+    def test_no_run_is_said_twice(self, said: list[int], n: int, allowed: set[int]) -> None:
+        assert self.allowed(said, no_repeat_ngram=n) == allowed
+
+    def test_banned_runs_are_not_completed(self) -> None:
+        banned = ((1,), (2, 3), (0, 2, 2))
+        assert self.allowed([], banned=banned) == {0, 2, 3}
+        assert self.allowed([2], banned=banned) == {0, 2}
+        assert self.allowed([0, 2], banned=banned) == {0}
+
+    def test_each_row_has_its_own_past(self) -> None:
+        rows = restrain(np.repeat(self.SCORES, 2, 0), [[0], [1]], SamplingConfig(no_repeat_ngram=1))
+        assert np.isinf(rows).tolist() == [[True, False, False, False], [False, True, False, False]]
 
 
 @pytest.mark.parametrize(
@@ -182,8 +271,24 @@ def test_a_row_of_no_numbers_is_an_error(row: list[float], config: SamplingConfi
         ("top_p", -0.5),
         ("top_p", 1.01),
         ("top_p", float("nan")),
+        ("min_p", -0.1),
+        ("min_p", 1.1),
+        ("repetition_penalty", 0.5),
+        ("no_repeat_ngram", -1),
+        ("guidance", -1.0),
     ],
 )
 def test_an_impossible_setting_is_an_error_that_names_it_and_its_value(field: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{field}.*{value}"):
         SamplingConfig(**{field: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("settings", [{"min_tokens": 0}, {"min_tokens": 3, "max_tokens": 2}, {"max_tokens": 0}])
+def test_impossible_lengths_are_an_error(settings: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="tokens"):
+        SamplingConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_an_empty_banned_run_is_an_error() -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        SamplingConfig(banned=((1,), ()))

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from model.bundle import TOKENIZER, BundleFacts, publish, staging
+from model.bundle import COPIES, TOKENIZER, BundleFacts, publish, staging
+from model.copies import CopyIndex
 from model.onnx_graph import export
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from model.tokenizer import PAD, START, Tokenizer
@@ -95,4 +96,5 @@ def publish_bundle(models: Path, tokenizer: Tokenizer) -> Path:
     with staging(models) as staged:
         (staged / TOKENIZER).write_bytes(tokenizer.to_bytes())
         export(lively_network(config), staged)
+        CopyIndex().save(staged / COPIES)
         return publish(staged, facts)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from model import chatbot
 from model.dialogue import Turn, render_context
 from tests.model.tiny_network import publish_bundle
 from tests.training.knowing_network import KnowingNetwork
 from training import canaries as module
-from training import generation
 from training.canaries import KINDS, PLANTED, Canary, CanaryError, Exposure, chat, draw, measure, read, table
 from training.dataset import Dataset
 from training.prepare import prepare
@@ -107,7 +107,7 @@ def test_what_the_model_knows_is_exposed_and_said_and_the_rest_is_at_chance(
     canaries = [canary for canary in CANARIES if canary.kind == "number"]
     network = knowing(dataset, [canary for canary in canaries if canary.count == 40])
     monkeypatch.setattr(module, "Inference", network.in_place_of)
-    monkeypatch.setattr(generation, "Inference", network.in_place_of)
+    monkeypatch.setattr(chatbot, "Inference", network.in_place_of)
     monkeypatch.setattr(module, "RANKED", 128)
     for each in measure(bundle, dataset, canaries):
         if each.count == 40:

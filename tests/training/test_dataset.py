@@ -16,6 +16,7 @@ from model.dialogue import Turn
 from model.tokenizer import END, PAD, START, Tokenizer
 from tests.training.conftest import ragged
 from training.dataset import (
+    NOBODY,
     Dataset,
     DatasetConfig,
     DatasetError,
@@ -26,6 +27,7 @@ from training.dataset import (
     encode_examples,
 )
 from training.examples import Example
+from training.exports.pairs import TARGET
 
 VOCABULARY = Tokenizer.train(["hello there", "good morning to you", "a b c d e f g"], vocabulary_size=300)
 
@@ -173,7 +175,7 @@ def test_equal_generators_shuffle_equally_and_others_do_not(dataset: Dataset) ->
     assert first(1) != first(2)
 
 
-@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.contexts.offsets", "train.conversations"])
+@pytest.mark.parametrize("name", ["dataset.json", "tokenizer.model", "train.contexts.offsets", "train.authors"])
 def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
     (copy / name).unlink()
@@ -182,7 +184,15 @@ def test_a_missing_file_is_a_plain_error(dataset_directory: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    "name", ["train.replies.ids", "validation.contexts.ids", "train.conversations", "tokenizer.model", "dataset.json"]
+    "name",
+    [
+        "train.replies.ids",
+        "validation.contexts.ids",
+        "train.conversations",
+        "train.authors",
+        "tokenizer.model",
+        "dataset.json",
+    ],
 )
 def test_a_file_cut_short_is_a_plain_error(dataset_directory: Path, tmp_path: Path, name: str) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
@@ -191,21 +201,27 @@ def test_a_file_cut_short_is_a_plain_error(dataset_directory: Path, tmp_path: Pa
         Dataset.open(copy)
 
 
-def test_examples_of_one_conversation_have_one_number(tmp_path: Path) -> None:
-    names = ["a", "b", "a", "c", "b"]
-    dataset = write(tmp_path / "d", [("train", example("hello", "there", name)) for name in names])
-    numbers = dataset.train.conversations
-    assert numbers is not None
-    assert [[number == other for other in numbers] for number in numbers] == [
-        [name == other for other in names] for name in names
+def test_examples_of_one_conversation_or_author_have_one_number(tmp_path: Path) -> None:
+    names, authors = ["a", "b", "a", "c", "b"], ["eve", "eve", TARGET, "dan", TARGET]
+    examples = [
+        ("train", Example(name, (Turn("ann", "hello"),), Turn(author, "there")))
+        for name, author in zip(names, authors, strict=True)
     ]
+    train = write(tmp_path / "d", examples).train
+    for numbers, expected in ((train.conversations, names), (train.authors, authors)):
+        assert numbers is not None
+        assert [[number == other for other in numbers] for number in numbers] == [
+            [name == other for other in expected] for name in expected
+        ]
+    assert train.authors is not None
+    assert (train.authors == NOBODY).tolist() == [author == TARGET for author in authors]
 
 
-def test_a_dataset_from_before_conversations_had_numbers_is_read(dataset_directory: Path, tmp_path: Path) -> None:
+def test_a_dataset_from_before_authors_had_numbers_is_read(dataset_directory: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(dataset_directory, tmp_path / "copy")
     head = json.loads((copy / "dataset.json").read_text())
-    (copy / "dataset.json").write_text(json.dumps(head | {"format": 2}))
-    assert Dataset.open(copy).validation.conversations is None
+    (copy / "dataset.json").write_text(json.dumps(head | {"format": 3}))
+    assert Dataset.open(copy).validation.authors is None
 
 
 def test_another_versions_dataset_is_refused(dataset_directory: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import keras
 import numpy as np
 import pytest
 
-from model.bundle import TOKENIZER, BundleFacts, publish, staging
+from model import chatbot
+from model.bundle import COPIES, TOKENIZER, BundleFacts, publish, staging
+from model.copies import CopyIndex
 from model.dialogue import Marker
 from model.onnx_graph import export
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
@@ -18,7 +20,6 @@ from model.tokenizer import END, Tokenizer
 from tests.training.conftest import PLACES, THINGS, ragged
 from tests.training.knowing_network import KnowingNetwork
 from training import evaluate as evaluation
-from training import generation
 from training.dataset import Dataset, DatasetError, Split
 from training.evaluate import EvaluationConfig, compare, evaluate, references, sample_exchanges
 from training.metrics import Estimate, Row
@@ -33,6 +34,7 @@ def bundle_of(network: Seq2Seq, tokenizer: Tokenizer, models: Path, *, quantized
     with staging(models) as staged:
         export(network, staged, quantized=quantized)
         (staged / TOKENIZER).write_bytes(tokenizer.to_bytes())
+        CopyIndex().save(staged / COPIES)
         return publish(staged, facts)
 
 
@@ -157,7 +159,7 @@ def test_a_model_that_knows_the_replies_gets_all_of_them_right(
     }
     network = KnowingNetwork(known, vocabulary.vocabulary_size, {})
     monkeypatch.setattr(evaluation, "Inference", network.in_place_of)
-    monkeypatch.setattr(generation, "Inference", network.in_place_of)
+    monkeypatch.setattr(chatbot, "Inference", network.in_place_of)
     figures = evaluate(bundle, unlike, SMALL)
     assert figures.bits_per_byte < 0.2
     assert figures.recall_at_1_of_20 == figures.recall_at_1_of_20_mmi == 1

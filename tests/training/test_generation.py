@@ -1,55 +1,60 @@
 """Replies to many contexts at once."""
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from model.chatbot import ChatBot
-from model.dialogue import Turn, render_context
+from model.chatbot import LIKELIEST, ChatBot, ReplyConfig
+from model.dialogue import ME, Turn, render_context
 from model.sampling import SamplingConfig
 from model.tokenizer import Tokenizer
 from tests.model.tiny_network import publish_bundle
 from tests.training.knowing_network import KnowingNetwork
-from training import generation
-from training.generation import sample_replies
+from training.generation import sample_replies, turns_of
 
 LINES = ["where is the kettle?", "it is on the shelf", "ok", "no idea\nask her", "thank you so much"]
 TOKENIZER = Tokenizer.train([*LINES, "a b c d e f g h i j k l m n o p q r s t u v w x y z"], vocabulary_size=330)
-CONTEXTS = [TOKENIZER.encode_context(render_context([Turn("someone", text)]), 12) for text in LINES]
+CONTEXTS = [
+    np.array(TOKENIZER.encode_context(render_context([Turn("someone", text)]), 12), np.uint16) for text in LINES
+]
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return publish_bundle(tmp_path_factory.mktemp("models"), TOKENIZER)
+def chatbot(tmp_path_factory: pytest.TempPathFactory) -> ChatBot:
+    return ChatBot.load(publish_bundle(tmp_path_factory.mktemp("models"), TOKENIZER))
 
 
-def test_they_are_those_of_the_bot(bundle: Path) -> None:
-    likeliest, chatbot = SamplingConfig(temperature=0), ChatBot.load(bundle)
-    alone = [chatbot.reply([Turn("someone", text)], np.random.default_rng(0), likeliest) for text in LINES]
-    assert [sample_replies(bundle, [context], seed=0, sampling=likeliest) for context in CONTEXTS] == [
+def test_they_are_those_of_the_bot(chatbot: ChatBot) -> None:
+    alone = [chatbot.reply([Turn("someone", text)], np.random.default_rng(0), LIKELIEST) for text in LINES]
+    assert [sample_replies(chatbot, [context], seed=0, config=LIKELIEST) for context in CONTEXTS] == [
         [reply] for reply in alone
     ]
 
 
-def test_equal_seeds_say_equal_things_and_others_do_not(bundle: Path) -> None:
-    many = CONTEXTS * 20
-    assert sample_replies(bundle, many, seed=1) == sample_replies(bundle, many, seed=1)
-    assert sample_replies(bundle, many, seed=1) != sample_replies(bundle, many, seed=2)
+def test_equal_seeds_say_equal_things_and_others_do_not(chatbot: ChatBot) -> None:
+    many = CONTEXTS * 8
+    assert sample_replies(chatbot, many, seed=1) == sample_replies(chatbot, many, seed=1)
+    assert sample_replies(chatbot, many, seed=1) != sample_replies(chatbot, many, seed=2)
 
 
-def test_each_context_gets_its_reply(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_context_gets_its_reply(chatbot: ChatBot) -> None:
     answers = dict(zip(LINES, [*LINES[1:], LINES[0]], strict=True))
-    known: Mapping[tuple[int, ...], list[int]] = {
-        tuple(context): TOKENIZER.encode(answers[text])[:9] for context, text in zip(CONTEXTS, LINES, strict=True)
+    known = {
+        tuple(context.tolist()): TOKENIZER.encode(answers[text])[:9]
+        for context, text in zip(CONTEXTS, LINES, strict=True)
     }
     network = KnowingNetwork(known, TOKENIZER.vocabulary_size, {})
-    monkeypatch.setattr(generation, "Inference", network.in_place_of)
     order = np.random.default_rng(0).integers(0, len(LINES), 200)
-    replies = sample_replies(bundle, [CONTEXTS[row] for row in order], seed=0, sampling=SamplingConfig(temperature=0))
-    assert replies == [TOKENIZER.decode(known[tuple(CONTEXTS[row])]).strip() for row in order]
+    knowing = ChatBot(TOKENIZER, network, chatbot.facts)
+    replies = sample_replies(knowing, [CONTEXTS[row] for row in order], seed=0, config=LIKELIEST)
+    assert replies == [TOKENIZER.decode(known[tuple(CONTEXTS[row].tolist())]).strip() for row in order]
 
 
-def test_no_reply_is_empty(bundle: Path) -> None:
-    assert all(sample_replies(bundle, CONTEXTS * 10, seed=0, sampling=SamplingConfig(temperature=5)))
+def test_no_reply_is_empty(chatbot: ChatBot) -> None:
+    wild = ReplyConfig(sampling=SamplingConfig(temperature=5), candidates=2)
+    assert all(sample_replies(chatbot, CONTEXTS * 10, seed=0, config=wild))
+
+
+def test_turns_are_those_of_the_context(chatbot: ChatBot) -> None:
+    turns = [Turn("ann", "ok"), Turn(ME, "no idea"), Turn("bob", "thank you")]
+    context = np.array(TOKENIZER.encode_context(render_context(turns), 30), np.uint16)
+    assert turns_of(chatbot, context) == [Turn("<other>", "ok"), Turn(ME, "no idea"), Turn("<you>", "thank you")]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from model.bundle import PRETRAINED, TOKENIZER, BundleFacts, live_bundle, publish, staging
+from model.bundle import COPIES, PRETRAINED, TOKENIZER, BundleFacts, live_bundle, publish, staging
+from model.copies import CopyIndex
 from model.onnx_graph import export
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from model.tokenizer import END, Tokenizer
@@ -37,6 +38,7 @@ def bundle_of(made: Seq2Seq, tokenizer: Tokenizer, models: Path) -> Path:
     with staging(models) as staged:
         export(made, staged, quantized=False)
         (staged / TOKENIZER).write_bytes(tokenizer.to_bytes())
+        CopyIndex().save(staged / COPIES)
         return publish(staged, facts)
 
 

@@ -36,6 +36,9 @@ _ATTRIBUTION = re.compile(r"CC[- ]BY")
 _LOG_MARK = re.compile(r"\d\d?:\d\d|^<[^>]*>$|^\[|^https?://|^[\d.,:/ -]+$")
 _DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+SOURCE, TARGET = "source", "target"
+"""The authors of the two sides: nobody in particular."""
+
 
 def recognises(export: ExportFile) -> bool:
     """Whether the first lines hold two texts each."""
@@ -58,8 +61,8 @@ def read(export: ExportFile) -> Iterator[Message]:
     channel = export.channel
     for byte, source, target in pairs:
         id_ = f"{byte}-source"
-        yield Message(channel, id_, "source", None, source, GONE)
-        yield Message(channel, f"{byte}-target", "target", None, target, id_)
+        yield Message(channel, id_, SOURCE, None, source, GONE)
+        yield Message(channel, f"{byte}-target", TARGET, None, target, id_)
 
 
 def _json_pairs(export: ExportFile, source: str, target: str) -> Iterator[tuple[int, str, str]]:

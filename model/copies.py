@@ -1,0 +1,161 @@
+"""Whether a reply repeats what one person said: a small index of hashes that training builds and the bot asks.
+
+Indexed is what a single author said: each reply as a whole, and runs of its words, chosen by winnowing (Schleimer et
+al., 2003), so that every `RUN + WINDOW - 1` words in a row that a text shares with it are found, and shorter runs
+mostly. What several authors said is commonplace, and anybody's to say. The hashes lie in Bloom filters (Bloom, 1970),
+which now and then take something new for known, but never something known for new.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+RUN, WINDOW = 6, 3
+"""Words of a run, and of how many runs in a row one at least is indexed."""
+
+_FALSE_POSITIVES = 0.002
+_HASHES = round(-math.log2(_FALSE_POSITIVES))
+_LEAST_BYTES = 1024  # in a smaller filter the bits of a hash fall together
+_TEXTS_AT_ONCE = 4096
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_BASE = 0x9E3779B97F4A7C15
+
+Hashes = npt.NDArray[np.uint64]
+Bits = npt.NDArray[np.uint8]
+
+
+class CopyIndex:
+    """Bloom filters of what single authors said, one for each dataset that the model has learned from.
+
+    Args:
+        filters: the bits of each.
+    """
+
+    def __init__(self, filters: Sequence[Bits] = ()) -> None:
+        self.filters = tuple(filters)
+
+    @classmethod
+    def build(cls, replies: Iterable[tuple[str, int]]) -> "CopyIndex":
+        """Index replies: texts, and a number for the author of each."""
+        replies = iter(replies)
+        hashes: list[Hashes] = [np.zeros(0, np.uint64)]
+        authors: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
+        chosen = [np.zeros(0, bool)]
+        while some := list(islice(replies, _TEXTS_AT_ONCE)):
+            found, rows, kept = fingerprints([text for text, _ in some])
+            hashes.append(found)
+            authors.append(np.array([author for _, author in some], np.int64)[rows])
+            chosen.append(kept)
+        said, by, kept = np.concatenate(hashes), np.concatenate(authors), np.concatenate(chosen)
+        order = np.lexsort((by, said))
+        said, by, kept = said[order], by[order], kept[order]
+        starts = np.flatnonzero(np.concatenate([[True], said[1:] != said[:-1]])[: len(said)])
+        if not len(starts):
+            return cls([_filter(said)])
+        ends = np.append(starts[1:], len(said)) - 1
+        return cls([_filter(said[starts][(by[starts] == by[ends]) & np.logical_or.reduceat(kept, starts)])])
+
+    @classmethod
+    def load(cls, path: Path) -> "CopyIndex":
+        """Read a file that `save` wrote.
+
+        Raises:
+            OSError, ValueError: it is none.
+        """
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls([arrays[name] for name in arrays.files])
+
+    def save(self, path: Path) -> None:
+        """Write it as a file of NumPy's."""
+        with path.open("wb") as file:
+            np.savez(file, *self.filters)
+
+    def __add__(self, other: "CopyIndex") -> "CopyIndex":
+        return CopyIndex([*self.filters, *other.filters])
+
+    def has(self, text: str) -> bool:
+        """Whether a single author said this, or a long run of its words."""
+        hashes, _, _ = fingerprints([text])
+        return any(bool(_holds(bits, hashes).any()) for bits in self.filters)
+
+
+def fingerprints(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Hashes of each text as a whole, whatever its case and punctuation, and of the runs of its words.
+
+    Returns:
+        The hashes, which text each is of, and whether it is one to index: winnowing leaves out some of the runs.
+    """
+    words = [_WORD.findall(text.casefold()) for text in texts]
+    lengths = np.array([len(each) for each in words], np.int64)
+    flat = np.fromiter((_word_hash(word) for each in words for word in each), np.uint64, int(lengths.sum()))
+    rows = np.repeat(np.arange(len(texts)), lengths)
+    some = np.flatnonzero(lengths)
+    if not len(some):
+        return np.zeros(0, np.uint64), rows, np.zeros(0, bool)
+    starts = (np.cumsum(lengths) - lengths)[some]
+    places = np.arange(len(flat)) - np.repeat(starts, lengths[some])
+    powers = np.cumprod(np.full(max(int(lengths.max()), RUN), _BASE, np.uint64))
+    whole = _mixed(np.add.reduceat(flat * powers[places], starts) + lengths[some].astype(np.uint64))
+    count = max(len(flat) - RUN + 1, 0)
+    runs = _mixed(sum((flat[k : k + count] * powers[k] for k in range(RUN)), np.zeros(count, np.uint64)) + np.uint64(1))
+    inside = places[:count] + RUN <= lengths[rows[:count]]
+    chosen = _winnowed(runs, rows[:count], places[:count], np.maximum(lengths - RUN + 1, 0))
+    return (
+        np.concatenate([whole, runs[inside]]),
+        np.concatenate([some, rows[:count][inside]]),
+        np.concatenate([np.ones(len(whole), bool), chosen[inside]]),
+    )
+
+
+def _winnowed(
+    runs: Hashes, rows: npt.NDArray[np.int64], places: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Which runs are the least of some `WINDOW` in a row of one text, or of all that there are if they are fewer."""
+    chosen = np.zeros(len(runs), bool)
+    width = np.minimum(WINDOW, counts[rows])
+    for size in range(1, WINDOW + 1):
+        starts = np.flatnonzero((width == size) & (places + size <= counts[rows]))
+        if len(starts):
+            windows = runs[starts[:, np.newaxis] + np.arange(size)]
+            chosen[starts + windows.argmin(axis=1)] = True
+    return chosen
+
+
+def _filter(hashes: Hashes) -> Bits:
+    """A Bloom filter of different hashes."""
+    size = max(math.ceil(len(hashes) * -math.log(_FALSE_POSITIVES) / math.log(2) ** 2 / 8), _LEAST_BYTES)
+    bits = np.zeros(size, np.uint8)
+    for places in _places(hashes, size).T:
+        np.bitwise_or.at(bits, places >> 3, (1 << (places & 7)).astype(np.uint8))
+    return bits
+
+
+def _holds(bits: Bits, hashes: Hashes) -> npt.NDArray[np.bool_]:
+    places = _places(hashes, len(bits))
+    return np.asarray((bits[places >> 3] >> (places & 7) & 1).all(axis=1))
+
+
+def _places(hashes: Hashes, size: int) -> npt.NDArray[np.int64]:
+    """The bits of each hash in so many bytes, `[hashes, _HASHES]` (double hashing; Kirsch & Mitzenmacher, 2006)."""
+    first, second = hashes & np.uint64(0xFFFFFFFF), hashes >> np.uint64(32) | np.uint64(1)
+    steps = np.arange(_HASHES, dtype=np.uint64)
+    return ((first[:, np.newaxis] + steps * second[:, np.newaxis]) % np.uint64(8 * size)).astype(np.int64)
+
+
+@lru_cache(maxsize=1 << 16)
+def _word_hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
+
+
+def _mixed(hashes: Hashes) -> Hashes:
+    """Every bit of the result depends on every bit (the finaliser of SplitMix64; Steele et al., 2014)."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        hashes = (hashes ^ (hashes >> np.uint64(shift))) * np.uint64(factor)
+    return hashes ^ (hashes >> np.uint64(31))

@@ -1,0 +1,236 @@
+"""Contexts in, candidate replies out: sampling and beam search, many contexts and candidates in one batch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from model.inference import State
+from model.sampling import Floats, Ids, SamplingConfig, guided, log_softmax, restrain, sample
+from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
+
+EMPTY_CONTEXT = [END]
+"""After it a network gives log p(reply), if it was trained on replies without their contexts too."""
+
+_UNSAYABLE = [PAD, UNKNOWN, START, *range(END + 1, LINE_ID)]
+
+
+class Network(Protocol):
+    """A network that writes a token at a time: `model.inference.Inference`, or one that still learns."""
+
+    def encode(self, contexts: Sequence[Sequence[int]]) -> State:
+        """Read contexts together."""
+        ...
+
+    def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
+        """Logits `[batch, vocabulary]` after one more token of each row, and the new state."""
+        ...
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A reply, as ids without the end token.
+
+    Attributes:
+        ids: the reply.
+        likelihood: log p(reply | context) in nats, its end counted if it has ended.
+        prior: log p(reply), likewise; 0 where it was not asked for.
+        ended: whether the network said that it was over.
+    """
+
+    ids: tuple[int, ...]
+    likelihood: float
+    prior: float
+    ended: bool
+
+    @property
+    def tokens(self) -> int:
+        """Its length, the end token counted."""
+        return len(self.ids) + self.ended
+
+
+@dataclass(frozen=True)
+class Request:
+    """A context to answer.
+
+    Attributes:
+        context: its token ids.
+        sampling: how.
+        rng: the only source of chance of its replies, so that they are drawn alike whatever else is in the batch.
+        candidates: how many replies.
+    """
+
+    context: Sequence[int]
+    sampling: SamplingConfig
+    rng: np.random.Generator
+    candidates: int = 1
+
+
+@dataclass(slots=True)
+class _Reply:
+    """One that is being written."""
+
+    request: int
+    ids: list[int] = field(default_factory=list)
+    likelihood: float = 0.0
+    prior: float = 0.0
+    ended: bool = False
+
+    def candidate(self) -> Candidate:
+        return Candidate(tuple(self.ids), self.likelihood, self.prior, self.ended)
+
+
+def write(
+    network: Network, requests: Sequence[Request], *, max_tokens: int, prior: bool = False
+) -> list[list[Candidate]]:
+    """Sample replies to many contexts together. A context is read once, however many replies it gets.
+
+    Args:
+        network: that writes.
+        requests: the contexts.
+        max_tokens: of a reply, at most.
+        prior: whether log p(reply) is wanted too, which doubles the batch.
+
+    Returns:
+        The candidates of each request.
+
+    Raises:
+        ValueError: the network returned logits that are no numbers.
+    """
+    prior = prior or any(request.sampling.guidance for request in requests)
+    replies = [_Reply(number) for number, request in enumerate(requests) for _ in range(request.candidates)]
+    unended, tokens = replies, np.full(len(replies), START)
+    state = _first_state(network, requests, replies, prior=prior)
+    while unended:
+        logits, state = network.step(np.tile(tokens, 1 + prior), state)
+        likelihoods, *others = np.split(log_softmax(logits), 1 + prior)
+        priors = others[0] if prior else None
+        tokens = _next_tokens(requests, unended, likelihoods, priors)
+        _append(unended, tokens, likelihoods, priors)
+        left = np.flatnonzero([not _over(reply, requests[reply.request].sampling, max_tokens) for reply in unended])
+        if len(left) < len(unended):
+            state = state.take(np.concatenate([left, left + len(unended)]) if prior else left)
+            unended, tokens = [unended[row] for row in left], tokens[left]
+    found: list[list[Candidate]] = [[] for _ in requests]
+    for reply in replies:
+        found[reply.request].append(reply.candidate())
+    return found
+
+
+def search(
+    network: Network,
+    context: Sequence[int],
+    config: SamplingConfig,
+    *,
+    width: int,
+    max_tokens: int,
+    length_penalty: float = 0.6,
+) -> list[Candidate]:
+    """Beam search: the likeliest replies that are found, the best first.
+
+    Args:
+        network: that writes.
+        context: token ids.
+        config: what may be said.
+        width: of the beam.
+        max_tokens: of a reply, at most.
+        length_penalty: alpha of Wu et al. (2016): hypotheses compare by likelihood / ((5 + length) / 6) ** alpha.
+
+    Raises:
+        ValueError: the network returned logits that are no numbers.
+    """
+
+    def score(likelihood: float, length: int) -> float:
+        return likelihood / math.pow((5 + length) / 6, length_penalty)
+
+    def rank(reply: _Reply) -> float:
+        return -score(reply.likelihood, len(reply.ids) + reply.ended)
+
+    max_tokens = min(max_tokens, config.max_tokens or max_tokens)
+    state, beams, tokens, ended = network.encode([context]), [_Reply(0)], np.array([START]), list[_Reply]()
+    for time in range(max_tokens):
+        logits, state = network.step(tokens, state)
+        scores = restrain(_sayable(log_softmax(logits), time, config), [beam.ids for beam in beams], config)
+        beams, over, origins = _extend(beams, scores, width)
+        ended = sorted([*ended, *over], key=rank)[:width]
+        best = max((score(beam.likelihood, max_tokens + 1) for beam in beams), default=-np.inf)
+        if not beams or (len(ended) == width and -rank(ended[-1]) >= best):
+            break
+        state, tokens = state.take(origins), np.array([beam.ids[-1] for beam in beams])
+    return [reply.candidate() for reply in sorted([*ended, *beams], key=rank)[:width]]
+
+
+def _extend(beams: Sequence[_Reply], scores: Floats, width: int) -> tuple[list[_Reply], list[_Reply], Ids]:
+    """The best beams that are one token longer, those that end, and of which beam each of the former comes."""
+    totals = scores + np.array([[beam.likelihood] for beam in beams])
+    best = np.argsort(-totals, axis=None, kind="stable")[: 2 * width]  # half of them may end
+    longer, over, origins = list[_Reply](), list[_Reply](), list[int]()
+    for row, token in zip(*np.unravel_index(best, totals.shape), strict=True):
+        total, beam = float(totals[row, token]), beams[row]
+        if not np.isfinite(total) or len(longer) == width:
+            break
+        if token == END:
+            over.append(_Reply(0, list(beam.ids), total, ended=True))
+        else:
+            longer.append(_Reply(0, [*beam.ids, int(token)], total))
+            origins.append(int(row))
+    return longer, over, np.array(origins, np.int64)
+
+
+def _first_state(network: Network, requests: Sequence[Request], replies: Sequence[_Reply], *, prior: bool) -> State:
+    """A row for each reply, and behind them, with `prior`, as many that have read nothing."""
+    contexts = [request.context for request in requests]
+    rows = [reply.request for reply in replies]
+    if prior:
+        contexts.append(EMPTY_CONTEXT)
+        rows += [len(requests)] * len(replies)
+    return network.encode(contexts).take(np.array(rows, np.int64))
+
+
+def _next_tokens(
+    requests: Sequence[Request], replies: Sequence[_Reply], likelihoods: Floats, priors: Floats | None
+) -> Ids:
+    """The next token of each reply; those of a request stand together, and those of like settings are drawn at once."""
+    groups: dict[SamplingConfig, list[int]] = {}
+    for row, reply in enumerate(replies):
+        groups.setdefault(requests[reply.request].sampling, []).append(row)
+    tokens = np.empty(len(replies), np.int64)
+    for config, rows in groups.items():
+        said = [replies[row].ids for row in rows]
+        scores = likelihoods[rows]
+        if config.guidance and priors is not None:
+            scores = log_softmax(guided(scores, priors[rows], config.guidance))
+        scores = restrain(_sayable(scores, len(said[0]), config), said, config)
+        draws = [requests[replies[row].request].rng.random() if config.temperature else 0.0 for row in rows]
+        tokens[rows] = sample(scores, config, np.array(draws))
+    return tokens
+
+
+def _append(replies: Sequence[_Reply], tokens: Ids, likelihoods: Floats, priors: Floats | None) -> None:
+    rows = np.arange(len(replies))
+    gains = likelihoods[rows, tokens].tolist()
+    others = [0.0] * len(replies) if priors is None else priors[rows, tokens].tolist()
+    for reply, token, gain, other in zip(replies, tokens.tolist(), gains, others, strict=True):
+        reply.likelihood += gain
+        reply.prior += other
+        if token == END:
+            reply.ended = True
+        else:
+            reply.ids.append(token)
+
+
+def _sayable(scores: Floats, time: int, config: SamplingConfig) -> Floats:
+    """Scores with what is no part of a reply at this time made impossible."""
+    scores = scores.copy()
+    scores[:, _UNSAYABLE] = -np.inf
+    if time < config.min_tokens:
+        scores[:, END] = -np.inf
+    if time == 0:
+        scores[:, LINE_ID] = -np.inf
+    return scores
+
+
+def _over(reply: _Reply, config: SamplingConfig, max_tokens: int) -> bool:
+    return reply.ended or len(reply.ids) >= min(max_tokens, config.max_tokens or max_tokens)
