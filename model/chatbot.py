@@ -93,7 +93,8 @@ class Reply:
 
     Attributes:
         text: clean text that is not empty.
-        candidates: the best first; the first one that is not rejected is what is said.
+        candidates: by score, but those that break off at the longest length behind the others; the first one that is
+            not rejected is what is said.
     """
 
     text: str
@@ -166,7 +167,8 @@ class ChatBot:
         return self.tokenizer.encode_context(render_context(turns), self.facts.max_context_tokens)
 
     def _choose(self, question: Question, candidates: Sequence[Candidate]) -> Reply:
-        ranked = sorted((self._rank(question, each) for each in candidates), key=lambda each: -each.score)
+        ranked = [self._rank(question, each) for each in candidates]
+        ranked.sort(key=lambda each: (not each.candidate.ended, -each.score))  # what breaks off is a last resort
         with self._counting:
             self.rejections.update(each.rejection for each in ranked if each.rejection)
         said = next((each.text for each in ranked if not each.rejection), None)

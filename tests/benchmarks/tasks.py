@@ -142,7 +142,7 @@ def run(module: str, *arguments: object, stdin: str = "") -> str:
 def held_out(dataset: Dataset) -> list[Pair]:
     split, tokenizer = dataset.validation, dataset.tokenizer
     contexts = (tokenizer.decode_context(split.contexts[row].tolist()) for row in range(len(split)))
-    return [(context[-1][1], tokenizer.decode(split.replies[row])) for row, context in enumerate(contexts)]
+    return [(context[-1][1], tokenizer.decode(split.replies[row].tolist())) for row, context in enumerate(contexts)]
 
 
 def learn(task: str, folder: Path, options: argparse.Namespace) -> str:

@@ -238,7 +238,7 @@ class TestCandidates:
         bot, weights = ChatBot.load(tiny_bundle), Weights(prior=0.7, length=0.4)
         (reply,) = bot.replies([question(weights=weights)])
         assert len(reply.candidates) == 8
-        scores = [each.score for each in reply.candidates]
+        scores = [(each.candidate.ended, each.score) for each in reply.candidates]
         assert scores == sorted(scores, reverse=True)
         assert len(set(scores)) > 4
         for each in reply.candidates:
@@ -277,7 +277,7 @@ class TestCandidates:
         tokens = {}
         for talkativeness in (-100.0, 100.0):
             (reply,) = bot.replies([question(talkativeness=talkativeness)])
-            tokens[talkativeness] = [each.candidate.tokens for each in reply.candidates]
+            tokens[talkativeness] = [each.candidate.tokens for each in reply.candidates if each.candidate.ended]
         assert tokens[-100.0] == sorted(tokens[-100.0]) == tokens[100.0][::-1]
         assert tokens[100.0][0] > tokens[-100.0][0]
 
@@ -287,6 +287,16 @@ class TestCandidates:
         replies = bot.replies([question(), blocked, question(candidates=3)])
         assert [reply.text for reply in replies] == ["hello you", "…", "hello you"]
         assert [len(reply.candidates) for reply in replies] == [8, 8, 3]
+
+    def test_what_breaks_off_is_said_only_where_nothing_ends(self, tokenizer: Tokenizer) -> None:
+        (hello,) = tokenizer.encode("hello")
+        bot, _ = spelling(tokenizer, [{hello: 50.0, END: 50.0}] * 6)
+        (reply,) = bot.replies([question(talkativeness=100.0, candidates=200)])
+        ends = [each.candidate.ended for each in reply.candidates]
+        assert ends == sorted(ends, reverse=True)
+        assert {True, False} == set(ends)
+        endless, _ = spelling(tokenizer, [hello] * 6)
+        assert endless.replies([question()])[0].text == " ".join(["hello"] * 6)
 
     def test_none_is_too_few(self) -> None:
         with pytest.raises(ValueError, match="at least one candidate, not 0"):
