@@ -8,6 +8,7 @@ prints instead what the ranking's weights do to the same candidates.
 """
 
 import argparse
+import itertools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -20,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from model.bundle import PRETRAINED  # noqa: E402
-from model.chatbot import SPEECHLESS, ChatBot, Question, Reply, ReplyConfig  # noqa: E402
+from model.chatbot import SPEECHLESS, ChatBot, Question, Ranked, Reply, ReplyConfig  # noqa: E402
 from model.decoding import search  # noqa: E402
 from model.inference import Inference  # noqa: E402
 from model.ranking import Weights  # noqa: E402
@@ -93,19 +94,18 @@ def compare(asked: Asked) -> None:
 
 def weigh(asked: Asked) -> None:
     """Figures of the best of the same candidates, by different weights."""
-    replies = asked.replies(ReplyConfig(guarded=False))
+    replies = asked.replies(ReplyConfig())
     print(f"{'prior':>6}{'length':>8}" + "".join(f"{key:>13}" for key in SHOWN))
-    for prior in (0.0, 0.3, 0.5, 0.7, 1.0):
-        for length in (0.0, 0.5, 1.0, 1.5, 2.0):
-            weights = Weights(prior=prior, length=length)
+    for prior, length in itertools.product((0.5, 0.6, 0.7, 0.8), (0.6, 0.8, 1.0, 1.2)):
+        weights = Weights(prior=prior, length=length)
 
-            def score(each: object, weights: Weights = weights) -> float:
-                candidate = each.candidate  # type: ignore[attr-defined]
-                return weights.score(candidate.likelihood, candidate.prior, float(candidate.tokens))
+        def worth(each: Ranked, weights: Weights = weights) -> tuple[bool, bool, float]:
+            found = each.candidate
+            score = weights.score(found.likelihood, found.prior, float(found.tokens))
+            return each.rejection is None, found.ended, score
 
-            best = [max(reply.candidates, key=score).text for reply in replies]
-            figures = asked.row("", best).figures
-            print(f"{prior:>6}{length:>8}" + "".join(f"{figures[key].value:>13.4f}" for key in SHOWN), flush=True)
+        figures = asked.row("", [max(reply.candidates, key=worth).text for reply in replies]).figures
+        print(f"{prior:>6}{length:>8}" + "".join(f"{figures[key].value:>13.4f}" for key in SHOWN), flush=True)
 
 
 def main() -> None:
