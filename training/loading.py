@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 SETTINGS = {
@@ -14,7 +15,9 @@ SETTINGS = {
 
 
 def load_tensorflow() -> None:
-    """Import TensorFlow with `SETTINGS`, without what it has to tell its developers."""
+    """Import TensorFlow with `SETTINGS`, without what it has to tell its developers; nothing where it is loaded."""
+    if "tensorflow" in sys.modules:
+        return  # it would not see them, but processes that are started from here would
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
