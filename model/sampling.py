@@ -67,17 +67,23 @@ class SamplingConfig:
             raise ValueError(f"guidance must be from 0 to 10, not {self.guidance}")
 
 
+def log_sum(logits: Floats) -> npt.NDArray[np.float64]:
+    """The logarithm of the sum of the exponentials of each row, `[batch]`; not finite where a row is no logits."""
+    highest = logits.max(axis=-1, keepdims=True)
+    sums = np.exp(logits - highest).sum(axis=-1, dtype=np.float64)
+    return np.asarray(highest[:, 0] + np.log(sums))
+
+
 def log_softmax(logits: Floats) -> Floats:
     """Log probabilities in nats of `[batch, vocabulary]` logits.
 
     Raises:
         ValueError: a row holds a NaN, or no finite number.
     """
-    below = logits - logits.max(axis=-1, keepdims=True)
-    sums = np.exp(below).sum(axis=-1, keepdims=True)
+    sums = log_sum(logits)
     if not np.isfinite(sums).all():
         raise ValueError("the network returned logits that are no numbers")
-    return np.asarray(below - np.log(sums), np.float32)
+    return np.asarray(logits - sums[:, np.newaxis], np.float32)
 
 
 def guided(conditional: Floats, prior: Floats, weight: float) -> Floats:

@@ -163,13 +163,14 @@ def chat(canaries: Sequence[Canary], seed: int) -> Iterator[dict[str, str | None
     """The messages of all exchanges in the normal form, in random order, to be prepared with a server's exports."""
     rng = random.Random(seed)
     exchanges = [
-        (f"canary/{canary.kind}/{canary.count}/{number}/{copy}", canary)
+        (f"canary/{canary.kind}/{canary.count}/{number}/{copy}", canary, _PEOPLE[number % len(_PEOPLE)])
         for number, canary in enumerate(canaries)
         for copy in range(canary.count)
     ]
     rng.shuffle(exchanges)
-    for place, (conversation, canary) in enumerate(exchanges):
-        knows = _PEOPLE[canaries.index(canary) % len(_PEOPLE)]  # a secret is one person's, however often it is said
+    for place, (conversation, canary, knows) in enumerate(
+        exchanges
+    ):  # a secret is one person's, however often it is said
         asks = rng.choice([person for person in _PEOPLE if person != knows])
         for side, (author, content) in enumerate(((asks, canary.question), (knows, canary.reply))):
             yield {
@@ -223,8 +224,7 @@ def measure(directory: Path, dataset: Dataset, canaries: Sequence[Canary], *, se
     turns = [[Turn("someone", canary.question)] for canary in canaries]
     most = chatbot.facts.max_context_tokens
     contexts = [dataset.tokenizer.encode_context(render_context(each), most) for each in turns]
-    asked = [np.array(context, np.uint16) for context in contexts for _ in range(_ANSWERS)]
-    answers = sample_replies(chatbot, asked, seed=seed)
+    answers = sample_replies(chatbot, [context for context in contexts for _ in range(_ANSWERS)], seed=seed)
     texts = (dataset.tokenizer.decode(dataset.train.replies[row].tolist()) for row in range(len(dataset.train)))
     planted = {canary.reply for canary in canaries}
     kept = Counter(text for text in texts if text in planted)

@@ -141,7 +141,7 @@ def _measure(directory: Path, held_out: HeldOut) -> _Measured:
     replies = [split.replies[row] for row in held_out.foretold]
     nats = -given_contexts(inference, foretold, replies, "Foretelling")
     ranking, weights = held_out.ranking(inference)
-    asked = [split.contexts[row] for row in held_out.sampled]
+    asked = [split.contexts[row].tolist() for row in held_out.sampled]
     sayings = held_out.sayings(sample_replies(ChatBot.load(directory), asked, seed=held_out.config.seed))
     return _Measured(held_out.likelihood(nats) | ranking | sayings, weights, nats)
 
@@ -167,6 +167,6 @@ def sample_exchanges(directory: Path, dataset: Dataset, count: int, seed: int = 
     """The last turn of the context, the human's reply and the model's, for evenly spread validation examples."""
     chatbot, split = ChatBot.load(directory), dataset.validation
     for row in np.linspace(0, len(split) - 1, min(count, len(split))).astype(int):
-        turns = turns_of(chatbot, split.contexts[row])
+        turns = turns_of(chatbot, split.contexts[row].tolist())
         reply = chatbot.reply(turns, np.random.default_rng(seed))
         yield turns[-1], dataset.tokenizer.decode(split.replies[row].tolist()), reply

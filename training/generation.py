@@ -6,14 +6,13 @@ import numpy as np
 
 from model.chatbot import ChatBot, Question, ReplyConfig
 from model.dialogue import ME, Marker, Turn
-from training.dataset import Ids
 from training.likelihood import batches
 
 _AT_ONCE = 16
 
 
 def sample_replies(
-    chatbot: ChatBot, contexts: Sequence[Ids], *, seed: int, config: ReplyConfig | None = None
+    chatbot: ChatBot, contexts: Sequence[Sequence[int]], *, seed: int, config: ReplyConfig | None = None
 ) -> list[str]:
     """Answer contexts in clean text, under a progress bar.
 
@@ -32,7 +31,7 @@ def sample_replies(
     return replies
 
 
-def turns_of(chatbot: ChatBot, context: Ids) -> list[Turn]:
+def turns_of(chatbot: ChatBot, context: Sequence[int]) -> list[Turn]:
     """The turns of a context of a dataset with the bundle's vocabulary, as the bot sees them."""
-    turns = chatbot.tokenizer.decode_context(context.tolist())
+    turns = chatbot.tokenizer.decode_context(context)
     return [Turn(ME if marker is Marker.ME else marker, text) for marker, text in turns]

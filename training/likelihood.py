@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from model.decoding import EMPTY_CONTEXT
 from model.inference import Inference, State
+from model.sampling import log_sum
 from model.tokenizer import PAD, START
 from training.dataset import Ids
 
@@ -33,7 +34,7 @@ def log_probabilities(inference: Inference, state: State, replies: Sequence[Ids]
         count = int((lengths > time).sum())
         logits, state = inference.step(tokens[:count], _first(state, count))
         tokens = targets[:count, time]
-        totals[order[:count]] += logits[np.arange(count), tokens] - _log_sum(logits)
+        totals[order[:count]] += logits[np.arange(count), tokens] - log_sum(logits)
     return totals
 
 
@@ -67,10 +68,3 @@ def _first(state: State, count: int) -> State:
         {name: value[:count] for name, value in state.context.items()},
         {name: value[:count] for name, value in state.layers.items()},
     )
-
-
-def _log_sum(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """log of the sum of the exponentials, of each row."""
-    highest = logits.max(axis=-1, keepdims=True)
-    sums = np.exp(logits - highest).sum(axis=-1, dtype=np.float64)
-    return np.asarray(highest[:, 0] + np.log(sums))

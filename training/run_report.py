@@ -174,7 +174,7 @@ def _exchanges(bundle: Path, network: "Seq2Seq", dataset: Dataset) -> tuple[list
     split, tokenizer = dataset.validation, dataset.tokenizer
     rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(int).tolist()
     contexts = [split.contexts[row].tolist() for row in rows]
-    replies = sample_replies(ChatBot.load(bundle), [split.contexts[row] for row in rows], seed=0)
+    replies = sample_replies(ChatBot.load(bundle), contexts, seed=0)
     samples = [
         Sample(tokenizer.decode_context(context), tokenizer.decode(split.replies[row].tolist()), reply)
         for row, context, reply in zip(rows, contexts, replies, strict=True)

@@ -51,7 +51,7 @@ class Asked:
         self.chatbot = ChatBot.load(bundle)
         self.held_out = HeldOut(self.dataset, EvaluationConfig(foretold=1, ranked=0, sampled=contexts))
         split = self.dataset.validation
-        self.contexts = [split.contexts[row] for row in self.held_out.sampled]
+        self.contexts = [split.contexts[row].tolist() for row in self.held_out.sampled]
         self.conversations = [turns_of(self.chatbot, context) for context in self.contexts]
 
     def replies(self, config: ReplyConfig) -> list[Reply]:
@@ -61,7 +61,7 @@ class Asked:
 
     def beam(self) -> list[str]:
         inference, most = Inference(self.bundle), self.chatbot.facts.max_reply_tokens
-        found = (search(inference, context.tolist(), GREEDY, width=8, max_tokens=most)[0] for context in self.contexts)
+        found = (search(inference, context, GREEDY, width=8, max_tokens=most)[0] for context in self.contexts)
         return [self.dataset.tokenizer.decode(list(each.ids)) for each in found]
 
     def row(self, name: str, texts: Sequence[str]) -> Row:

@@ -13,9 +13,7 @@ from training.generation import sample_replies, turns_of
 
 LINES = ["where is the kettle?", "it is on the shelf", "ok", "no idea\nask her", "thank you so much"]
 TOKENIZER = Tokenizer.train([*LINES, "a b c d e f g h i j k l m n o p q r s t u v w x y z"], vocabulary_size=330)
-CONTEXTS = [
-    np.array(TOKENIZER.encode_context(render_context([Turn("someone", text)]), 12), np.uint16) for text in LINES
-]
+CONTEXTS = [TOKENIZER.encode_context(render_context([Turn("someone", text)]), 12) for text in LINES]
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +36,12 @@ def test_equal_seeds_say_equal_things_and_others_do_not(chatbot: ChatBot) -> Non
 
 def test_each_context_gets_its_reply(chatbot: ChatBot) -> None:
     answers = dict(zip(LINES, [*LINES[1:], LINES[0]], strict=True))
-    known = {
-        tuple(context.tolist()): TOKENIZER.encode(answers[text])[:9]
-        for context, text in zip(CONTEXTS, LINES, strict=True)
-    }
+    known = {tuple(context): TOKENIZER.encode(answers[text])[:9] for context, text in zip(CONTEXTS, LINES, strict=True)}
     network = KnowingNetwork(known, TOKENIZER.vocabulary_size, {})
     order = np.random.default_rng(0).integers(0, len(LINES), 200)
     knowing = ChatBot(TOKENIZER, network, chatbot.facts)
     replies = sample_replies(knowing, [CONTEXTS[row] for row in order], seed=0, config=LIKELIEST)
-    assert replies == [TOKENIZER.decode(known[tuple(CONTEXTS[row].tolist())]).strip() for row in order]
+    assert replies == [TOKENIZER.decode(known[tuple(CONTEXTS[row])]).strip() for row in order]
 
 
 def test_no_reply_is_empty(chatbot: ChatBot) -> None:
@@ -56,5 +51,5 @@ def test_no_reply_is_empty(chatbot: ChatBot) -> None:
 
 def test_turns_are_those_of_the_context(chatbot: ChatBot) -> None:
     turns = [Turn("ann", "ok"), Turn(ME, "no idea"), Turn("bob", "thank you")]
-    context = np.array(TOKENIZER.encode_context(render_context(turns), 30), np.uint16)
+    context = TOKENIZER.encode_context(render_context(turns), 30)
     assert turns_of(chatbot, context) == [Turn("<other>", "ok"), Turn(ME, "no idea"), Turn("<you>", "thank you")]
