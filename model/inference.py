@@ -13,6 +13,13 @@ from model.bundle import DECODER, ENCODER
 from model.tokenizer import PAD
 
 Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+LOGITS, ATTENTION = "logits", "attention"
+"""Names of what the decoder's graph gives beside its state."""
+
+_NEW = "new_"  # what comes before the names of the state after a step
 
 
 @dataclass(frozen=True)
@@ -21,13 +28,14 @@ class State:
 
     Attributes:
         context: what attention looks at; the same in every step. Empty in a network without attention.
-        layers: the output h of each layer and, of an LSTM, its cell c.
+        layers: the output h of each recurrent layer and, of an LSTM, its cell c; of a Transformer's, the keys and
+            values of what was written.
     """
 
     context: dict[str, Array]
     layers: dict[str, Array]
 
-    def take(self, rows: npt.NDArray[np.int64]) -> "State":
+    def take(self, rows: Ids) -> "State":
         """The state of some rows, in any order and as often as named: `[0, 0, 0]` makes three candidates of one."""
         return State(
             {name: value[rows] for name, value in self.context.items()},
@@ -52,7 +60,9 @@ class Inference:
         self._encoder = load(directory / ENCODER, options, providers=providers)
         self._decoder = load(directory / DECODER, options, providers=providers)
         self._encoded = [output.name for output in self._encoder.get_outputs()]
-        self._decoded = [output.name for output in self._decoder.get_outputs()]
+        decoded = [output.name for output in self._decoder.get_outputs()]
+        self._attends = ATTENTION in decoded
+        self._states = [name for name in decoded if name.startswith(_NEW)]
 
     def encode(self, contexts: Sequence[Sequence[int]]) -> State:
         """Read contexts of any lengths, none of them empty, together."""
@@ -60,10 +70,10 @@ class Inference:
         for row, context in zip(ids, contexts, strict=True):
             row[: len(context)] = context
         values = dict(zip(self._encoded, self._encoder.run(self._encoded, {"ids": ids}), strict=True))
-        layers = {name: values.pop(name) for name in self._encoded if f"new_{name}" in self._decoded}
+        layers = {name: values.pop(name) for name in self._encoded if _NEW + name in self._states}
         return State(values, layers)
 
-    def step(self, tokens: npt.NDArray[np.int64], state: State) -> tuple[npt.NDArray[np.float32], State]:
+    def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
         """Write one token.
 
         Args:
@@ -73,7 +83,30 @@ class Inference:
         Returns:
             Logits `[batch, vocabulary]` and the new state.
         """
-        results = self._decoder.run(self._decoded, {"tokens": tokens, **state.context, **state.layers})
-        values = dict(zip(self._decoded, results, strict=True))
-        logits = values.pop("logits")
-        return logits, State(state.context, {name.removeprefix("new_"): value for name, value in values.items()})
+        logits, state = self._run(LOGITS, tokens, state)
+        return logits, state
+
+    def attention(self, context: Sequence[int], tokens: Sequence[int]) -> Floats | None:
+        """How much each step of a reply looks at each token of its context; None for a network that cannot.
+
+        Args:
+            context: token ids.
+            tokens: what is read at each step: a start token and the reply but for its last one.
+
+        Returns:
+            Shares, `[reply, context]`; each row adds up to 1.
+        """
+        if not self._attends:
+            return None
+        state, rows = self.encode([context]), []
+        for token in tokens:
+            weights, state = self._run(ATTENTION, np.array([token]), state)
+            rows.append(weights)
+        return np.concatenate(rows)
+
+    def _run(self, wanted: str, tokens: Ids, state: State) -> tuple[Floats, State]:
+        """One of the results of a step, and the state after it."""
+        names = [wanted, *self._states]
+        result, *states = self._decoder.run(names, {"tokens": tokens, **state.context, **state.layers})
+        layers = {name.removeprefix(_NEW): value for name, value in zip(self._states, states, strict=True)}
+        return result, State(state.context, layers)

@@ -5,7 +5,7 @@ The weights are stored once, as int8 with a scale for each output, under the nam
 published model. The float graphs, for checks, are the same graphs over unquantised weights. Needs the extra `train`.
 """
 
-import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 from safetensors.numpy import load_file, save_file
 
 from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
-from model.seq2seq import CELLS, Seq2Seq, Seq2SeqConfig, build
+from model.inference import ATTENTION, LOGITS
+from model.onnx_builder import EMBEDDING, Graph, external_tensors
+from model.recurrence import CELLS
+from model.seq2seq import MASKED, NORM_EPSILON, Seq2Seq, Seq2SeqConfig, build, rotary_frequencies
 from model.tokenizer import PAD
 
 Array = npt.NDArray[Any]
@@ -25,10 +28,10 @@ Array = npt.NDArray[Any]
 _LARGEST = np.float32(63)
 """Of an int8 weight. With 127, the u8 x s8 products of processors without VNNI overflow their 16 bits in pairs."""
 
-_EMBEDDING = "embedding.embeddings"
 _MATRICES = ("kernel", "recurrent")
-_MASKED = np.float32(-1e9)
-_OPSET, _IR_VERSION = 18, 9
+
+_IDS: dict[str, Any] = {"ids": (TensorProto.INT64, ["batch", "time"])}
+_TOKENS: dict[str, Any] = {"tokens": (TensorProto.INT64, ["batch"])}
 
 
 def export(network: Seq2Seq, directory: Path, *, quantized: bool = True, training: bool = False) -> None:
@@ -44,9 +47,9 @@ def export(network: Seq2Seq, directory: Path, *, quantized: bool = True, trainin
     if training:
         save_file({name: value.astype(np.float16) for name, value in weights.items()}, directory / TRAINING)
     save_file(dict(_quantize(weights)) if quantized else weights, directory / WEIGHTS)
-    external = _external_tensors(directory / WEIGHTS)
-    for name, graph in ((ENCODER, _encoder), (DECODER, _decoder)):
-        onnx.save(graph(network.config, _Graph(external)), directory / name)
+    external = external_tensors(directory / WEIGHTS)
+    for name, model in zip((ENCODER, DECODER), _GRAPHS[network.config.cell == "transformer"], strict=True):
+        onnx.save(model(network.config, Graph(external)), directory / name)
 
 
 def load_network(config: Seq2SeqConfig, directory: Path) -> Seq2Seq:
@@ -72,155 +75,69 @@ def _quantize(weights: dict[str, Array]) -> Iterator[tuple[str, Array]]:
         if 1 in (value.ndim, value.shape[-1]):  # biases and the energy of attention: nothing to gain
             yield name, value
             continue
-        inputs = 1 if name == _EMBEDDING else 0
+        inputs = 1 if name == EMBEDDING else 0
         scale = np.maximum(np.abs(value).max(axis=inputs, keepdims=True), np.float32(1e-9)) / _LARGEST
         yield name, np.round(value / scale).astype(np.int8)
         yield f"{name}.scale", scale
 
 
-def _external_tensors(path: Path) -> dict[str, TensorProto]:
-    """The tensors of a safetensors file as ONNX initialisers that point into it."""
-    with path.open("rb") as file:
-        header_size = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(header_size))
-    types = {"I8": TensorProto.INT8, "F32": TensorProto.FLOAT}
-    tensors = {}
-    for name, entry in header.items():
-        start, end = entry["data_offsets"]
-        tensor = TensorProto(name=name, data_type=types[entry["dtype"]], dims=entry["shape"])
-        tensor.data_location = TensorProto.EXTERNAL
-        for key, value in (("location", path.name), ("offset", 8 + header_size + start), ("length", end - start)):
-            tensor.external_data.add(key=key, value=str(value))
-        tensors[name] = tensor
-    return tensors
+def _absent(graph: Graph) -> str:
+    """1 for each id that is padding, else 0, `[batch, time]`."""
+    return str(graph.op("Cast", graph.op("Equal", "ids", graph.integers(PAD)), to=TensorProto.FLOAT))
 
 
-class _Graph:
-    """An ONNX graph under construction; values are named by the node that makes them.
+def _logits(config: Seq2SeqConfig, graph: Graph, outputs: str) -> str:
+    if config.tied:
+        outputs = graph.linear(outputs, "projection.kernel")
+    logits = graph.linear(outputs, EMBEDDING if config.tied else "softmax.kernel")
+    return str(graph.op("Add", logits, graph.weight("output_bias")))
 
-    ONNX Runtime works out what depends on weights alone, such as a transposed one, once and when it loads the graph.
+
+def _recurrent_layer(graph: Graph, config: Seq2SeqConfig, number: int, inputs: str, lengths: str) -> list[str]:
+    """A layer of the encoder over `[time, batch, features]`; int8 products for an LSTM only.
+
+    Returns:
+        Outputs `[time, directions, batch, units]` and the parts of the last state, `[directions, batch, units]`.
     """
+    cell, layers = CELLS[config.cell], [f"encoder_{number}_{direction}" for direction in config.directions]
 
-    def __init__(self, external: dict[str, TensorProto]) -> None:
-        self.external = external
-        self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[str, TensorProto] = {}
+    def stacked(tensor: Callable[[str], str], weight: str) -> str:
+        parts = [graph.op("Unsqueeze", tensor(f"{layer}.{weight}"), graph.integers(0)) for layer in layers]
+        return str(graph.op("Concat", *parts, axis=0))
 
-    def op(self, kind: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
-        """Add a node; its output's name, or a list of names where there are several."""
-        names = [f"{kind}_{len(self.nodes)}_{index}" for index in range(outputs)]
-        self.nodes.append(helper.make_node(kind, inputs, names, domain=domain, **attributes))
-        return names[0] if outputs == 1 else names
-
-    def constant(self, value: Any) -> str:
-        name = f"constant_{len(self.initializers)}"
-        self.initializers[name] = onnx.numpy_helper.from_array(np.asarray(value), name)
-        return name
-
-    def integers(self, *values: int) -> str:
-        return self.constant(np.array(values, np.int64))
-
-    def weight(self, name: str) -> str:
-        """A tensor of the weights file."""
-        self.initializers[name] = self.external[name]
-        return name
-
-    def is_quantized(self, name: str) -> bool:
-        return f"{name}.scale" in self.external
-
-    def floats(self, name: str) -> str:
-        """A tensor of the weights file as the numbers it stands for."""
-        if not self.is_quantized(name):
-            return self.weight(name)
-        return str(
-            self.op("Mul", self.op("Cast", self.weight(name), to=TensorProto.FLOAT), self.weight(f"{name}.scale"))
+    attributes: dict[str, Any] = {
+        "hidden_size": config.encoder_units,
+        "direction": "bidirectional" if config.bidirectional else "forward",
+    }
+    width = cell.gates * config.encoder_units
+    bias = graph.op("Pad", stacked(graph.weight, "bias"), graph.integers(0, 0, 0, width))  # of the recurrent product
+    if config.cell == "lstm" and graph.is_quantized(f"{layers[0]}.kernel"):
+        kind, attributes["domain"] = "DynamicQuantizeLSTM", "com.microsoft"
+        matrices = [stacked(graph.weight, weight) for weight in _MATRICES]
+        zeros = graph.constant(np.zeros((len(layers), width), np.int8))
+        kernel, recurrent = (
+            graph.op("Concat", *[graph.weight(f"{layer}.{weight}.scale") for layer in layers], axis=0)
+            for weight in _MATRICES
         )
-
-    def embed(self, ids: str) -> str:
-        """`[...ids, embedding_dim]`."""
-        rows = self.op("Gather", self.weight(_EMBEDDING), ids)
-        if not self.is_quantized(_EMBEDDING):
-            return str(rows)
-        scales = self.op("Gather", self.weight(f"{_EMBEDDING}.scale"), ids)
-        return str(self.op("Mul", self.op("Cast", rows, to=TensorProto.FLOAT), scales))
-
-    def linear(self, inputs: str, name: str) -> str:
-        """`inputs` times the weights `name`; int8 weights with inputs quantised as they come (dynamically)."""
-        matrix = self.weight(name)
-        if name == _EMBEDDING:  # the tied softmax
-            matrix = self.op("Transpose", matrix, perm=[1, 0])
-        if not self.is_quantized(name):
-            return str(self.op("MatMul", inputs, matrix))
-        whole, input_scale, zero_point = self.op("DynamicQuantizeLinear", inputs, outputs=3)
-        products = self.op("MatMulInteger", whole, matrix, zero_point)
-        scale = self.op("Mul", input_scale, self.op("Reshape", self.weight(f"{name}.scale"), self.integers(-1)))
-        return str(self.op("Mul", self.op("Cast", products, to=TensorProto.FLOAT), scale))
-
-    def recurrent_layer(self, config: Seq2SeqConfig, number: int, inputs: str, lengths: str) -> list[str]:
-        """A layer of the encoder over `[time, batch, features]`; int8 products for an LSTM only.
-
-        Returns:
-            Outputs `[time, directions, batch, units]` and the parts of the last state, `[directions, batch, units]`.
-        """
-        cell, layers = CELLS[config.cell], [f"encoder_{number}_{direction}" for direction in config.directions]
-
-        def stacked(tensor: Callable[[str], str], weight: str) -> str:
-            parts = [self.op("Unsqueeze", tensor(f"{layer}.{weight}"), self.integers(0)) for layer in layers]
-            return str(self.op("Concat", *parts, axis=0))
-
-        attributes: dict[str, Any] = {
-            "hidden_size": config.encoder_units,
-            "direction": "bidirectional" if config.bidirectional else "forward",
-        }
-        width = cell.gates * config.encoder_units
-        bias = self.op("Pad", stacked(self.weight, "bias"), self.integers(0, 0, 0, width))  # of the recurrent product
-        if config.cell == "lstm" and self.is_quantized(f"{layers[0]}.kernel"):
-            kind, attributes["domain"] = "DynamicQuantizeLSTM", "com.microsoft"
-            matrices = [stacked(self.weight, weight) for weight in _MATRICES]
-            zeros = self.constant(np.zeros((len(layers), width), np.int8))
-            kernel, recurrent = (
-                self.op("Concat", *[self.weight(f"{layer}.{weight}.scale") for layer in layers], axis=0)
-                for weight in _MATRICES
-            )
-            quantization = ["", "", "", kernel, zeros, recurrent, zeros]
-        else:
-            kind, quantization = config.cell.upper(), []
-            matrices = [self.op("Transpose", stacked(self.floats, weight), perm=[0, 2, 1]) for weight in _MATRICES]
-            if config.cell == "gru":
-                attributes["linear_before_reset"] = 1
-        outputs = 1 + cell.state_size
-        names: list[str] = self.op(kind, inputs, *matrices, bias, lengths, *quantization, outputs=outputs, **attributes)
-        return names
-
-    def model(self, name: str, inputs: dict[str, Any], outputs: dict[str, tuple[str, Any]]) -> onnx.ModelProto:
-        """Close the graph.
-
-        Args:
-            name: of the graph.
-            inputs: `name -> (type, shape)`.
-            outputs: `name -> (value, shape)`, all float32.
-        """
-        for output, (value, _) in outputs.items():
-            self.nodes.append(helper.make_node("Identity", [value], [output]))
-        graph = helper.make_graph(
-            self.nodes,
-            name,
-            [helper.make_tensor_value_info(key, *value) for key, value in inputs.items()],
-            [helper.make_tensor_value_info(key, TensorProto.FLOAT, shape) for key, (_, shape) in outputs.items()],
-            list(self.initializers.values()),
-        )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid("com.microsoft", 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="chinwag")
+        quantization = ["", "", "", kernel, zeros, recurrent, zeros]
+    else:
+        kind, quantization = config.cell.upper(), []
+        matrices = [graph.op("Transpose", stacked(graph.floats, weight), perm=[0, 2, 1]) for weight in _MATRICES]
+        if config.cell == "gru":
+            attributes["linear_before_reset"] = 1
+    outputs = 1 + cell.state_size
+    names: list[str] = graph.op(kind, inputs, *matrices, bias, lengths, *quantization, outputs=outputs, **attributes)
+    return names
 
 
-def _encoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
+def _recurrent_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
     """ids `[batch, time]` -> the first state of each decoder layer, and what attention looks at."""
-    absent = graph.op("Cast", graph.op("Equal", "ids", graph.integers(PAD)), to=TensorProto.FLOAT)
+    absent = _absent(graph)
     present = graph.op("Sub", graph.constant(np.float32(1)), absent)
     lengths = graph.op("Cast", graph.op("ReduceSum", present, graph.integers(1), keepdims=0), to=TensorProto.INT32)
     memory = graph.embed(graph.op("Transpose", "ids", perm=[1, 0]))
     for number in range(config.encoder_layers):
-        outputs, *state = graph.recurrent_layer(config, number, memory, lengths)
+        outputs, *state = _recurrent_layer(graph, config, number, memory, lengths)
         by_time = graph.op("Transpose", outputs, perm=[0, 2, 1, 3])
         memory = graph.op("Reshape", by_time, graph.integers(0, 0, -1))
     state = [graph.op("Reshape", graph.op("Transpose", part, perm=[1, 0, 2]), graph.integers(0, -1)) for part in state]
@@ -230,19 +147,18 @@ def _encoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
         for layer in range(config.decoder_layers)
         for name, part in zip(_state_names(config, layer), state, strict=True)
     }
-    if config.attention != "none":
+    if config.attends:
         memory = graph.op("Transpose", memory, perm=[1, 0, 2])
         results["memory"] = (memory, ["batch", "time", units])
         results["keys"] = (graph.linear(memory, "keys.kernel"), ["batch", "time", units])
-        results["absent"] = (graph.op("Mul", absent, graph.constant(_MASKED)), ["batch", "time"])
-    return graph.model("encoder", {"ids": (TensorProto.INT64, ["batch", "time"])}, results)
+        results["absent"] = (graph.op("Mul", absent, graph.constant(np.float32(MASKED))), ["batch", "time"])
+    return graph.model("encoder", _IDS, results)
 
 
-def _decoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
+def _recurrent_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
     """tokens `[batch]`, the state and what attention looks at -> logits `[batch, vocabulary]` and the new state."""
     units = config.decoder_units
-    inputs: dict[str, Any] = {"tokens": (TensorProto.INT64, ["batch"])}
-    results: dict[str, tuple[str, Any]] = {}
+    inputs, results = dict(_TOKENS), dict[str, tuple[str, Any]]()
     outputs = graph.embed("tokens")
     for layer in range(config.decoder_layers):
         names = _state_names(config, layer)
@@ -254,15 +170,12 @@ def _decoder(config: Seq2SeqConfig, graph: _Graph) -> onnx.ModelProto:
         state = _ADVANCE[config.cell](graph, products, recurrent, names)
         results |= {f"new_{name}": (part, ["batch", units]) for name, part in zip(names, state, strict=True)}
         outputs = state[0]
-    if config.attention != "none":
+    if config.attends:
         inputs |= {name: (TensorProto.FLOAT, ["batch", "time", units]) for name in ("memory", "keys")}
         inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
-        outputs = _attend(config, graph, outputs)
-    if config.tied:
-        outputs = graph.linear(outputs, "projection.kernel")
-    logits = graph.linear(outputs, _EMBEDDING if config.tied else "softmax.kernel")
-    logits = graph.op("Add", logits, graph.weight("output_bias"))
-    results["logits"] = (logits, ["batch", config.vocabulary_size])
+        outputs, weights = _attend(config, graph, outputs)
+        results[ATTENTION] = (weights, ["batch", "time"])
+    results[LOGITS] = (_logits(config, graph, outputs), ["batch", config.vocabulary_size])
     return graph.model("decoder", inputs, results)
 
 
@@ -270,7 +183,7 @@ def _state_names(config: Seq2SeqConfig, layer: int) -> list[str]:
     return [f"{part}_{layer}" for part in "hc"[: CELLS[config.cell].state_size]]
 
 
-def _lstm(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+def _lstm(graph: Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
     gates = graph.op("Split", graph.op("Add", inputs, recurrent), outputs=4, axis=-1, num_outputs=4)
     input_gate, output_gate, forget_gate = (graph.op("Sigmoid", gate) for gate in gates[:3])
     new = graph.op("Mul", input_gate, graph.op("Tanh", gates[3]))
@@ -278,7 +191,7 @@ def _lstm(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[
     return [graph.op("Mul", output_gate, graph.op("Tanh", c)), c]
 
 
-def _gru(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+def _gru(graph: Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
     update_in, reset_in, hidden_in = graph.op("Split", inputs, outputs=3, axis=-1, num_outputs=3)
     update_back, reset_back, hidden_back = graph.op("Split", recurrent, outputs=3, axis=-1, num_outputs=3)
     update = graph.op("Sigmoid", graph.op("Add", update_in, update_back))
@@ -287,7 +200,7 @@ def _gru(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[s
     return [graph.op("Add", hidden, graph.op("Mul", update, graph.op("Sub", state[0], hidden)))]
 
 
-def _rnn(graph: _Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
+def _rnn(graph: Graph, inputs: str, recurrent: str, state: list[str]) -> list[str]:
     return [graph.op("Tanh", graph.op("Add", inputs, recurrent))]
 
 
@@ -295,7 +208,8 @@ _ADVANCE = {"lstm": _lstm, "gru": _gru, "rnn": _rnn}
 """The rules of `Recurrent.advance`."""
 
 
-def _attend(config: Seq2SeqConfig, graph: _Graph, outputs: str) -> str:
+def _attend(config: Seq2SeqConfig, graph: Graph, outputs: str) -> tuple[str, str]:
+    """Outputs and what they look at in one, and the weights of looking."""
     if config.attention == "luong":
         scores = graph.op("MatMul", "keys", graph.op("Unsqueeze", outputs, graph.integers(2)))
     else:
@@ -303,6 +217,140 @@ def _attend(config: Seq2SeqConfig, graph: _Graph, outputs: str) -> str:
         sums = graph.op("Add", "keys", graph.op("Unsqueeze", query, graph.integers(1)))
         scores = graph.op("MatMul", graph.op("Tanh", sums), graph.weight("energy.kernel"))
     scores = graph.op("Add", graph.op("Squeeze", scores, graph.integers(2)), "absent")
-    weights = graph.op("Unsqueeze", graph.op("Softmax", scores, axis=-1), graph.integers(1))
-    looked_at = graph.op("Squeeze", graph.op("MatMul", weights, "memory"), graph.integers(1))
-    return str(graph.op("Tanh", graph.linear(graph.op("Concat", looked_at, outputs, axis=-1), "combine.kernel")))
+    weights = graph.op("Softmax", scores, axis=-1)
+    mixed = graph.op("MatMul", graph.op("Unsqueeze", weights, graph.integers(1)), "memory")
+    both = graph.op("Concat", graph.op("Squeeze", mixed, graph.integers(1)), outputs, axis=-1)
+    return graph.op("Tanh", graph.linear(both, "combine.kernel")), weights
+
+
+def _transformer_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
+    """ids `[batch, time]` -> keys and values of the context for each decoder layer, and its empty caches."""
+    absent = graph.op("Mul", _absent(graph), graph.constant(np.float32(MASKED)))
+    hidden = graph.op("Unsqueeze", absent, graph.integers(1, 2))
+    batch, time = (graph.op("Shape", "ids", start=axis, end=axis + 1) for axis in range(2))
+    positions = graph.op(
+        "Range", *(graph.constant(np.int64(0)), graph.op("Squeeze", time), graph.constant(np.int64(1)))
+    )
+    rotations, outputs = _rotations(config, graph, positions), _inputs(graph, graph.embed("ids"))
+    for layer in range(config.encoder_layers):
+        name = f"encoder_{layer}"
+        queries, keys, values = _self_parts(config, graph, outputs, f"{name}_self", rotations)
+        mixed, _ = _look(config, graph, queries, keys, values, hidden)
+        outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
+        outputs = _feed_forward(graph, outputs, name)
+    memory = _normalized(graph, outputs, "memory_norm")
+    shape = graph.op("Concat", batch, graph.integers(config.heads, 0, config.head_units), axis=0)
+    nothing = graph.op("ConstantOfShape", shape)
+    results: dict[str, tuple[str, Any]] = {"absent": (absent, ["batch", "time"])}
+    for layer in range(config.decoder_layers):
+        read = graph.op(
+            "Split", graph.linear(memory, f"decoder_{layer}_context.key_value"), outputs=2, axis=-1, num_outputs=2
+        )
+        parts = [nothing, nothing, *(_split(config, graph, part) for part in read)]
+        names = [*_cache_names(layer), *_context_names(layer)]
+        for name, part, axis in zip(names, parts, ("written", "written", "time", "time"), strict=True):
+            results[name] = (part, _split_shape(config, axis))
+    return graph.model("encoder", _IDS, results)
+
+
+def _transformer_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
+    """tokens `[batch]`, caches and what attention looks at -> logits `[batch, vocabulary]` and longer caches."""
+    inputs, results = dict(_TOKENS), dict[str, tuple[str, Any]]()
+    inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
+    for layer in range(config.decoder_layers):
+        for names, axis in ((_cache_names(layer), "written"), (_context_names(layer), "time")):
+            inputs |= {name: (TensorProto.FLOAT, _split_shape(config, axis)) for name in names}
+    position = graph.op("Shape", _cache_names(0)[0], start=2, end=3)
+    rotations = _rotations(config, graph, position)
+    outputs = graph.op("Unsqueeze", _inputs(graph, graph.embed("tokens")), graph.integers(1))
+    hidden, weights = graph.op("Unsqueeze", "absent", graph.integers(1, 2)), ""
+    for layer in range(config.decoder_layers):
+        name = f"decoder_{layer}"
+        queries, *new = _self_parts(config, graph, outputs, f"{name}_self", rotations)
+        keys, values = (
+            graph.op("Concat", past, part, axis=2) for past, part in zip(_cache_names(layer), new, strict=True)
+        )
+        mixed, _ = _look(config, graph, queries, keys, values)
+        outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
+        queries = graph.linear(_normalized(graph, outputs, f"{name}_context.norm"), f"{name}_context.query")
+        mixed, weights = _look(config, graph, _split(config, graph, queries), *_context_names(layer), hidden=hidden)
+        outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_context.mix"))
+        outputs = _feed_forward(graph, outputs, name)
+        for cache, part in zip(_cache_names(layer), (keys, values), strict=True):
+            results[f"new_{cache}"] = (part, _split_shape(config, "longer"))
+    outputs = graph.op("Squeeze", _normalized(graph, outputs, "output_norm"), graph.integers(1))
+    results[LOGITS] = (_logits(config, graph, outputs), ["batch", config.vocabulary_size])
+    results[ATTENTION] = (graph.op("ReduceMean", weights, graph.integers(1, 2), keepdims=0), ["batch", "time"])
+    return graph.model("decoder", inputs, results)
+
+
+def _cache_names(layer: int) -> tuple[str, str]:
+    return f"written_keys_{layer}", f"written_values_{layer}"
+
+
+def _context_names(layer: int) -> tuple[str, str]:
+    return f"keys_{layer}", f"values_{layer}"
+
+
+def _inputs(graph: Graph, embedded: str) -> str:
+    return _normalized(graph, graph.linear(embedded, "widening.kernel"), "input_norm")
+
+
+def _normalized(graph: Graph, inputs: str, name: str) -> str:
+    return str(graph.op("LayerNormalization", inputs, graph.weight(f"{name}.gain"), epsilon=NORM_EPSILON))
+
+
+def _feed_forward(graph: Graph, inputs: str, name: str) -> str:
+    name = f"{name}_forward"
+    wide = graph.op("Relu", graph.linear(_normalized(graph, inputs, f"{name}.norm"), f"{name}.widen"))
+    return str(graph.op("Add", inputs, graph.linear(wide, f"{name}.narrow")))
+
+
+def _self_parts(
+    config: Seq2SeqConfig, graph: Graph, inputs: str, name: str, rotations: tuple[str, str]
+) -> tuple[str, str, str]:
+    """Queries, keys and values `[batch, heads, time, head_units]`; the first two rotated, both at once."""
+    products = graph.linear(_normalized(graph, inputs, f"{name}.norm"), f"{name}.query_key_value")
+    units = config.encoder_units
+    both, values = graph.op("Split", products, graph.integers(2 * units, units), outputs=2, axis=-1)
+    first, second = graph.op("Split", _split(config, graph, both, 2), outputs=2, axis=-1, num_outputs=2)
+    cosines, sines = rotations
+    turned = graph.op(
+        "Concat",
+        graph.op("Sub", graph.op("Mul", first, cosines), graph.op("Mul", second, sines)),
+        graph.op("Add", graph.op("Mul", second, cosines), graph.op("Mul", first, sines)),
+        axis=-1,
+    )
+    queries, keys = graph.op("Split", turned, outputs=2, axis=1, num_outputs=2)
+    return queries, keys, _split(config, graph, values)
+
+
+def _rotations(config: Seq2SeqConfig, graph: Graph, positions: str) -> tuple[str, str]:
+    """Cosines and sines for integer positions `[time]`, `[time, head_units / 2]`."""
+    column = graph.op("Unsqueeze", graph.op("Cast", positions, to=TensorProto.FLOAT), graph.integers(1))
+    angles = graph.op("Mul", column, graph.constant(rotary_frequencies(config)))
+    return graph.op("Cos", angles), graph.op("Sin", angles)
+
+
+def _split(config: Seq2SeqConfig, graph: Graph, products: str, parts: int = 1) -> str:
+    """`[batch, time, parts * units]` as `[batch, parts * heads, time, head_units]`."""
+    shape = graph.integers(0, 0, parts * config.heads, config.head_units)
+    return str(graph.op("Transpose", graph.op("Reshape", products, shape), perm=[0, 2, 1, 3]))
+
+
+def _split_shape(config: Seq2SeqConfig, axis: str) -> list[str | int]:
+    return ["batch", config.heads, axis, config.head_units]
+
+
+def _look(
+    config: Seq2SeqConfig, graph: Graph, queries: str, keys: str, values: str, hidden: str | None = None
+) -> tuple[str, str]:
+    """The values by scaled dot products `[batch, time, units]`, and their weights `[batch, heads, time, all]`."""
+    products = graph.op("MatMul", queries, graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
+    scores = graph.op("Mul", products, graph.constant(np.float32(1 / math.sqrt(config.head_units))))
+    weights = graph.op("Softmax", scores if hidden is None else graph.op("Add", scores, hidden), axis=-1)
+    mixed = graph.op("Transpose", graph.op("MatMul", weights, values), perm=[0, 2, 1, 3])
+    return graph.op("Reshape", mixed, graph.integers(0, 0, -1)), weights
+
+
+_GRAPHS = ((_recurrent_encoder, _recurrent_decoder), (_transformer_encoder, _transformer_decoder))

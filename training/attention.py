@@ -43,7 +43,7 @@ def attend(
         contexts: token ids of each.
         replies: clean text.
     """
-    if network.config.attention == "none" or not contexts:
+    if not network.config.attends or not contexts:
         return []
     targets = [[*tokenizer.encode(reply), END] for reply in replies]
     # All at once: outside a graph it is the number of steps that costs.

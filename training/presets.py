@@ -100,13 +100,13 @@ class Preset:
         """The shape of its network.
 
         Raises:
-            PresetError: a field of it is none of a network's.
+            PresetError: a field of it is none of a network's, or they do not go together.
         """
         from model.seq2seq import Seq2SeqConfig  # TensorFlow comes along: only where a network is made
 
         try:
             return Seq2SeqConfig(vocabulary_size=vocabulary_size, **self.network)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise PresetError(f"The preset's network cannot be made ({error}): correct it.") from error
 
 

@@ -52,25 +52,24 @@ class _Learning:
 
     def __init__(self, network: Seq2Seq) -> None:
         self._network = network
+        self._layers: Any = None
 
     def encode(self, contexts: Sequence[Sequence[int]]) -> State:
         ids = np.full((len(contexts), max(map(len, contexts))), PAD, np.int32)
         for row, context in zip(ids, contexts, strict=True):
             row[: len(context)] = context
-        memory, mask, states = self._network.encode(tf.constant(ids))
-        return _state(memory, mask, states)
+        memory, mask, self._layers = self._network.encode(tf.constant(ids))
+        return self._state(memory, mask, self._layers)
 
     def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
-        layers = iter(state.layers.values())
-        states = [tuple(next(layers) for _ in range(layer.state_size)) for layer in self._network.decoder]
+        states = tf.nest.pack_sequence_as(self._layers, list(state.layers.values()))
         memory, mask = state.context.values()
         logits, states = self._network.decode_step(tf.constant(tokens, tf.int32), memory, mask, states)
-        return np.asarray(logits), _state(memory, mask, states)
+        return np.asarray(logits), self._state(memory, mask, states)
 
-
-def _state(memory: Any, mask: Any, states: Sequence[Any]) -> State:
-    parts = [part for state in states for part in state]
-    return State(
-        {"memory": np.asarray(memory), "mask": np.asarray(mask)},
-        {str(number): np.asarray(part) for number, part in enumerate(parts)},
-    )
+    @staticmethod
+    def _state(memory: Any, mask: Any, states: Any) -> State:
+        return State(
+            {"memory": np.asarray(memory), "mask": np.asarray(mask)},
+            {str(number): np.asarray(part) for number, part in enumerate(tf.nest.flatten(states))},
+        )

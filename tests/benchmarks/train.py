@@ -11,7 +11,7 @@ trace, which is not in them; and resident memory.
 - chinwag: what `chinwag-train` does; uncompiled: the same without XLA, as on Windows.
 - torch: `nn.LSTM` with oneDNN, as PyTorch does by default; torch-native: without. No context is padded, so that it need
   not pack its sequences, which would cost it more.
-- keras: Keras's own layers and `fit`; keras-xla: with `jit_compile`.
+- keras: Keras's own layers and `fit`; keras-xla: with `jit_compile`. Recurrent networks only.
 """
 
 import argparse
@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from training.loading import SETTINGS, load_tensorflow  # noqa: E402
+from training.presets import PRESETS  # noqa: E402
 
 WAYS = ("chinwag", "uncompiled", "torch", "torch-native", "keras", "keras-xla")
 VOCABULARY = 4096
@@ -65,7 +66,6 @@ class Way:
         import keras
 
         from model.seq2seq import build
-        from training.presets import PRESETS
 
         self.settings = PRESETS[preset]
         self.shape = self.settings.shape(VOCABULARY)
@@ -122,70 +122,16 @@ def _norm(gradients: list[Any]) -> float:
     return float(tf.linalg.global_norm([*map(tf.convert_to_tensor, gradients)]))
 
 
-def _gates(matrix: np.ndarray, order: str) -> np.ndarray:
-    """The columns of our gates, in the order input, output, forget, cell, in another order."""
-    parts = dict(zip("iofc", np.split(matrix, 4, -1), strict=True))
-    return np.concatenate([parts[gate] for gate in order], -1)
-
-
 def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[], None]]:
     import torch
     from torch import nn
 
+    from tests.benchmarks.torch_networks import copy_of
+
     torch.set_num_threads(way.threads)
     torch.backends.mkldnn.enabled = onednn
     torch.manual_seed(0)
-    ours, dropout = way.network, way.shape.dropout
-
-    def tensor(variable: Any) -> torch.Tensor:
-        return torch.tensor(np.asarray(variable))
-
-    def lstm(forward: Any, *backward: Any) -> nn.LSTM:
-        layer = nn.LSTM(forward.kernel.shape[0], forward.units, bidirectional=bool(backward), batch_first=True)
-        for suffix, each in zip(("", "_reverse"), (forward, *backward), strict=False):
-            weights = {"weight_ih": each.kernel, "weight_hh": each.recurrent, "bias_ih": each.bias}
-            for name, variable in weights.items():
-                value = torch.tensor(_gates(np.asarray(variable), "ifco").T.copy())
-                getattr(layer, f"{name}_l0{suffix}").data = value
-            bias = getattr(layer, f"bias_hh_l0{suffix}")
-            bias.data = torch.zeros_like(bias)
-            bias.requires_grad = False  # we have one bias
-        return layer
-
-    class Seq2Seq(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.embedding = nn.Embedding.from_pretrained(tensor(ours.embedding.embeddings), freeze=False)
-            self.encoder = nn.ModuleList([lstm(*layers) for layers in ours.encoder])
-            self.decoder = nn.ModuleList([lstm(layer) for layer in ours.decoder])
-            self.keys, self.combine, self.projection = map(self.dense, (ours.keys, ours.combine, ours.projection))
-            self.output_bias = nn.Parameter(tensor(ours.output_bias))
-
-        @staticmethod
-        def dense(layer: Any) -> nn.Linear:
-            made = nn.Linear(*layer.kernel.shape, bias=False)
-            made.weight.data = tensor(layer.kernel).T.contiguous()
-            return made
-
-        def dropped(self, inputs: torch.Tensor) -> torch.Tensor:
-            return inputs * nn.functional.dropout(
-                inputs.new_ones(len(inputs), 1, inputs.shape[2]), dropout, self.training
-            )
-
-        def forward(self, encoder_ids: torch.Tensor, decoder_ids: torch.Tensor) -> torch.Tensor:
-            memory = self.dropped(self.embedding(encoder_ids))
-            for layer in self.encoder:
-                memory, state = layer(memory)
-                memory = self.dropped(memory)
-            state = tuple(torch.cat(tuple(part), -1)[None] for part in state)
-            outputs = self.dropped(self.embedding(decoder_ids))
-            for layer in self.decoder:
-                outputs = self.dropped(layer(outputs, state)[0])
-            looked_at = torch.softmax(outputs @ self.keys(memory).transpose(1, 2), -1) @ memory
-            attended = torch.tanh(self.combine(torch.cat([looked_at, outputs], -1)))
-            return self.projection(attended) @ self.embedding.weight.T + self.output_bias
-
-    network = Seq2Seq()
+    network = copy_of(way.network)
     parameters = [each for each in network.parameters() if each.requires_grad]
     optimizer = torch.optim.Adam(parameters, way.config.learning_rate, fused=True)
     tensors = [tuple(torch.tensor(np.asarray(each)).long() for each in batch[:3]) for batch in way.batches]
@@ -213,6 +159,12 @@ def _torch(way: Way, *, onednn: bool) -> tuple[Parity, Callable[[], None]]:
             float(loss)
 
     return (loss, norm), learn
+
+
+def gates(matrix: Any, order: str) -> Any:
+    """The columns of our LSTM's gates, in the order input, output, forget, cell, in another order."""
+    parts = dict(zip("iofc", np.split(np.asarray(matrix), 4, -1), strict=True))
+    return np.concatenate([parts[gate] for gate in order], -1)
 
 
 def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[], None]]:
@@ -243,7 +195,7 @@ def _keras(way: Way, *, compiled: bool) -> tuple[Parity, Callable[[], None]]:
         outputs = layer(inputs, **options)
         if sources and hasattr(sources[0], "recurrent"):
             matrices = [part for each in sources for part in (each.kernel, each.recurrent, each.bias)]
-            layer.set_weights([_gates(np.asarray(part), "ifco") for part in matrices])
+            layer.set_weights([gates(np.asarray(part), "ifco") for part in matrices])
         else:
             layer.set_weights([np.asarray(each) for source in sources for each in source.get_weights()])
         return outputs
@@ -300,7 +252,7 @@ def serve(way: Way) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ways", nargs="*", choices=[*WAYS, []], metavar="WAY")
-    parser.add_argument("--preset", default="base", choices=["small", "base", "large"])
+    parser.add_argument("--preset", default="base", choices=[*PRESETS])
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
@@ -314,8 +266,10 @@ def main() -> None:
     settings = {"OMP_NUM_THREADS": threads, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": "1"}
     environment = {**SETTINGS, **os.environ, **settings, "OMP_WAIT_POLICY": "PASSIVE"}
     tokens = sum(float(batch.weights.sum()) for batch in made_up_batches(options.batch_size))
+    recurrent = PRESETS[options.preset].network.get("cell") != "transformer"
+    ways = options.ways or [name for name in WAYS if recurrent or not name.startswith("keras")]
     processes, firsts, rounds = {}, {}, {}
-    for name in options.ways or WAYS:
+    for name in ways:
         arguments = [
             f"--{key}={getattr(options, key.replace('-', '_'))}" for key in ("preset", "batch-size", "threads")
         ]

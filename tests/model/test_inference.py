@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from model.bundle import DECODER, ENCODER
 from model.inference import Inference, State
@@ -13,10 +14,11 @@ from model.tokenizer import START
 from tests.model.tiny_network import CONFIGS, lively_network, random_contexts, random_replies
 
 TOKENS = np.array([START, 9, 17], np.int64)
+CACHES = ["written_keys", "written_values"]
 CONTEXTS = [[5, 6, 7, 8, 9], [10], [11, 12, 13, 14, 15, 16, 17, 18, 19]]
 
 
-@pytest.fixture(scope="module", params=["base", "classic", "gru"])
+@pytest.fixture(scope="module", params=["base", "classic", "gru", "transformer"])
 def config(request: pytest.FixtureRequest) -> Seq2SeqConfig:
     return CONFIGS[request.param]
 
@@ -87,16 +89,23 @@ def test_a_step_leaves_its_state_as_it_was(inference: Inference) -> None:
     second, again = inference.step(TOKENS, state)
     np.testing.assert_array_equal(first, second)
     assert_same(after, again)
-    assert np.abs(after.layers["h_0"] - state.layers["h_0"]).max() > 0.01
+    assert any(
+        value.shape != state.layers[name].shape or np.abs(value - state.layers[name]).max() > 0.01
+        for name, value in after.layers.items()
+    )
 
 
 def test_a_state_has_what_attention_looks_at_only_where_there_is_attention(
     config: Seq2SeqConfig, inference: Inference
 ) -> None:
     state = inference.encode(CONTEXTS)
-    assert sorted(state.context) == (["absent", "keys", "memory"] if config.attention != "none" else [])
-    parts = "hc" if config.cell == "lstm" else "h"
-    assert sorted(state.layers) == sorted(f"{part}_{layer}" for part in parts for layer in range(config.decoder_layers))
+    layers = range(config.decoder_layers)
+    if config.cell == "transformer":
+        context, parts = ["absent", *(f"{part}_{layer}" for part in ("keys", "values") for layer in layers)], CACHES
+    else:
+        context, parts = ["absent", "keys", "memory"] if config.attends else [], "hc" if config.cell == "lstm" else "h"
+    assert sorted(state.context) == context
+    assert sorted(state.layers) == sorted(f"{part}_{layer}" for part in parts for layer in layers)
     assert {value.shape[0] for value in arrays(state).values()} == {3}
 
 
@@ -113,3 +122,15 @@ def test_a_file_that_is_no_graph_is_an_error(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(b"no graph")
     with pytest.raises(Exception, match=name):
         Inference(tmp_path)
+
+
+def test_attention_is_that_of_the_network(config: Seq2SeqConfig, inference: Inference) -> None:
+    network, (context,), (reply,) = lively_network(config), random_contexts(config, (7,)), random_replies(config, 1)
+    weights = inference.attention(context, reply.tolist())
+    if not config.attends:
+        assert weights is None
+        return
+    assert weights is not None
+    expected = network.attention_weights(tf.constant([context]), tf.constant(reply[np.newaxis]))
+    assert np.ptp(weights, axis=1).min() > 0.01
+    np.testing.assert_allclose(weights, expected[0], atol=1e-5)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.seq2seq import CELLS, Recurrent, Seq2SeqConfig, build
+from model.recurrence import CELLS, Recurrent
+from model.seq2seq import NORM_EPSILON, SelfAttention, Seq2SeqConfig, build, rotary_frequencies
 from model.tokenizer import PAD
 from tests.model.tiny_network import (
     CONFIGS,
@@ -60,6 +61,15 @@ def test_every_token_of_the_context_counts(config: Seq2SeqConfig) -> None:
 
 
 @every_shape
+def test_the_order_of_context_and_reply_counts(config: Seq2SeqConfig) -> None:
+    network, (context,), (reply,) = lively_network(config), random_contexts(config, (5,)), random_replies(config, 1)
+    expected = teacher_forced(network, [context], reply[np.newaxis])[0, -1]
+    other_reply = reply[[0, 2, 1, *range(3, len(reply))]]
+    for contexts, replies in (([context[::-1]], reply), ([context], other_reply)):
+        assert np.abs(teacher_forced(network, contexts, replies[np.newaxis])[0, -1] - expected).max() > 1e-3
+
+
+@every_shape
 def test_logits_do_not_depend_on_padding_or_neighbours(config: Seq2SeqConfig) -> None:
     network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
     together = teacher_forced(network, contexts, replies)
@@ -90,7 +100,7 @@ def test_padding_changes_neither_the_loss_nor_its_gradients(config: Seq2SeqConfi
         np.testing.assert_allclose(value, expected, atol=1e-5)
 
 
-ATTENTIVE = {name: config for name, config in CONFIGS.items() if config.attention != "none"}
+ATTENTIVE = {name: config for name, config in CONFIGS.items() if config.attends}
 every_attention = pytest.mark.parametrize("config", ATTENTIVE.values(), ids=ATTENTIVE.keys())
 
 
@@ -106,9 +116,10 @@ def test_attention_weights_are_shares_of_the_tokens_that_are_there(config: Seq2S
     assert (np.ptp(weights[0, :, :5], axis=-1) > 0.01).all()
 
 
-@every_attention
-def test_attention_weights_are_those_that_logits_come_from(config: Seq2SeqConfig) -> None:
+@pytest.mark.parametrize("name", [name for name in ATTENTIVE if name != "transformer"])
+def test_attention_weights_are_those_that_logits_come_from(name: str) -> None:
     """What is looked at, mixed by hand from the encoder's outputs, gives the logits that the network gives."""
+    config = ATTENTIVE[name]
     network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config, time=3)
     ids = tf.constant(padded(contexts))
     weights = network.attention_weights(ids, tf.constant(replies))
@@ -173,6 +184,63 @@ def test_a_misspelt_field_is_an_error_and_a_config_does_not_change() -> None:
         Seq2SeqConfig(vocabulary_size=9, encoder_unit=3)  # type: ignore[call-arg]
     with pytest.raises(FrozenInstanceError):
         CONFIGS["base"].dropout = 0.9  # type: ignore[misc]
+
+
+def test_heads_must_share_the_units() -> None:
+    shape = {"vocabulary_size": 9, "encoder_units": 12}
+    Seq2SeqConfig(**shape, heads=5)
+    Seq2SeqConfig(**shape, heads=3, cell="transformer")
+    for heads in (5, 4):  # a pair of units turns together, so that three a head will not do
+        with pytest.raises(ValueError, match=f"{heads} heads cannot share 12 units"):
+            Seq2SeqConfig(**shape, heads=heads, cell="transformer")
+
+
+HEADS, HEAD_UNITS = 3, 4
+
+
+def lively_attention() -> SelfAttention:
+    """A layer of attention none of whose weights is zero."""
+    part, rng = SelfAttention(HEADS), np.random.default_rng(3)
+    part(tf.zeros([1, 1, HEADS * HEAD_UNITS]), rotations(0, 1), tf.ones([1, 1]))
+    part.set_weights([rng.normal(0, 0.4, variable.shape) for variable in part.trainable_variables])
+    return part
+
+
+def rotations(first: int, count: int) -> tuple[Any, Any]:
+    frequencies = rotary_frequencies(Seq2SeqConfig(vocabulary_size=9, encoder_units=HEADS * HEAD_UNITS, heads=HEADS))
+    angles = np.arange(first, first + count, dtype=np.float32)[:, np.newaxis] * frequencies
+    return tf.constant(np.cos(angles)), tf.constant(np.sin(angles))
+
+
+def test_attention_is_that_of_keras_where_no_position_turns_it() -> None:
+    ours, rng = lively_attention(), np.random.default_rng(4)
+    norm = keras.layers.LayerNormalization(center=False, epsilon=NORM_EPSILON)
+    theirs = keras.layers.MultiHeadAttention(HEADS, HEAD_UNITS, use_bias=False)
+    inputs = tf.constant(rng.normal(2, 3, (2, 5, HEADS * HEAD_UNITS)), tf.float32)
+    mask = rng.random((2, 5, 5)) < 0.7
+    mask |= np.eye(5, dtype=bool)
+    normalized = norm(inputs)
+    theirs(normalized, normalized)
+    weights = {variable.name: np.asarray(variable) for variable in ours.trainable_variables}
+    queries, keys, values = np.split(weights["query_key_value"], 3, -1)
+    norm.set_weights([weights["gain"]])
+    split = [each.reshape(-1, HEADS, HEAD_UNITS) for each in (queries, keys, values)]
+    theirs.set_weights([*split, weights["mix"].reshape(HEADS, HEAD_UNITS, -1)])
+    normalized = norm(inputs)
+    expected = theirs(normalized, normalized, attention_mask=tf.constant(mask))
+    outputs, *_ = ours(inputs, rotations(0, 1), tf.constant(mask[:, np.newaxis], tf.float32))
+    assert np.abs(expected).max() > 0.5
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+
+
+def test_attention_to_each_other_knows_distances_and_not_places() -> None:
+    part, visible = lively_attention(), tf.ones([5, 5])
+    inputs = tf.constant(np.random.default_rng(5).normal(size=(2, 5, HEADS * HEAD_UNITS)), tf.float32)
+    outputs, *_ = part(inputs, rotations(0, 5), visible)
+    moved, *_ = part(inputs, rotations(70, 5), visible)
+    spread, *_ = part(inputs, [each[::2] for each in rotations(0, 10)], visible)
+    np.testing.assert_allclose(moved, outputs, atol=1e-4)
+    assert np.abs(spread - outputs).max() > 1e-2
 
 
 BATCH, TIME, FEATURES, UNITS = 3, 7, 5, 6

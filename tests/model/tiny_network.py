@@ -40,6 +40,15 @@ CONFIGS = {
     "rnn": Seq2SeqConfig(
         vocabulary_size=30, cell="rnn", embedding_dim=6, encoder_units=7, decoder_layers=1, attention="none"
     ),
+    "transformer": Seq2SeqConfig(
+        vocabulary_size=40,
+        cell="transformer",
+        embedding_dim=7,
+        encoder_layers=2,
+        encoder_units=12,
+        heads=3,
+        dropout=0.3,
+    ),
 }
 """The shapes of two presets, and each other value of a field at least once."""
 

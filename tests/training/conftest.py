@@ -163,7 +163,7 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> dict[str, Preset]:
     tiny = {
         name: replace(
             preset,
-            network={**preset.network, "embedding_dim": 12, "encoder_units": 10},
+            network={**preset.network, "embedding_dim": 12, "encoder_units": 10, "heads": 1},
             vocabulary_size=320,
             training=replace(preset.training, learning_rate=1e-2),
         )

@@ -16,7 +16,7 @@ def tokenizer() -> Tokenizer:
     return Tokenizer.train(["the kettle is in the attic", "the badger is in the shed"] * 9, vocabulary_size=300)
 
 
-def network(attention: str = "luong") -> Any:
+def network(*, attends: bool = True) -> Any:
     """Its step t looks at token t of the context, counted in circles, twice as much as at each other one."""
 
     def attention_weights(encoder_ids: Any, decoder_ids: Any) -> Any:
@@ -28,9 +28,7 @@ def network(attention: str = "luong") -> Any:
         return weights / weights.sum(-1, keepdims=True)
 
     asked: list[Any] = []
-    return SimpleNamespace(
-        config=SimpleNamespace(attention=attention), attention_weights=attention_weights, asked=asked
-    )
+    return SimpleNamespace(config=SimpleNamespace(attends=attends), attention_weights=attention_weights, asked=asked)
 
 
 def test_rows_are_what_is_written_and_columns_what_was_said(tokenizer: Tokenizer) -> None:
@@ -70,4 +68,4 @@ def test_a_context_of_nothing_is_an_end(tokenizer: Tokenizer) -> None:
 
 
 def test_a_network_without_attention_looks_at_nothing(tokenizer: Tokenizer) -> None:
-    assert attend(network("none"), tokenizer, [[END]], ["the shed"]) == []
+    assert attend(network(attends=False), tokenizer, [[END]], ["the shed"]) == []
