@@ -110,7 +110,7 @@ class Preset:
             raise PresetError(f"The preset's network cannot be made ({error}): correct it.") from error
 
 
-_OURS = TrainingConfig(context_dropout=0.1)
+_OURS = TrainingConfig(optimizer="muon", learning_rate=1e-3, batch_size=64, context_dropout=0.1)
 
 PRESETS: dict[str, Preset] = {
     # The textbook's encoder-decoder (Sutskever et al., 2014; Chollet, 2017): the context is one state.
@@ -139,32 +139,33 @@ PRESETS: dict[str, Preset] = {
     ),
     "base": Preset(
         {
+            "cell": "transformer",
             "embedding_dim": 256,
-            "encoder_units": 192,
-            "bidirectional": True,
-            "decoder_layers": 2,
-            "attention": "luong",
-            "tied": True,
+            "encoder_layers": 1,  # replies are shorter than their contexts: a layer costs less in the decoder
+            "encoder_units": 256,
+            "decoder_layers": 3,
+            "heads": 4,
             "dropout": 0.1,
         },
         training=_OURS,
     ),
     "large": Preset(
         {
+            "cell": "transformer",
             "embedding_dim": 384,
             "encoder_layers": 2,
-            "encoder_units": 320,
-            "bidirectional": True,
-            "decoder_layers": 2,
-            "attention": "luong",
-            "tied": True,
-            "dropout": 0.2,
+            "encoder_units": 384,
+            "decoder_layers": 4,
+            "heads": 6,
+            "dropout": 0.1,
         },
         training=_OURS,
     ),
 }
 
-FINE_TUNING = Preset({"dropout": 0.2}, training=replace(_OURS, learning_rate=1e-3, anchor=3.0, averaging=True))
+FINE_TUNING = Preset(
+    {"dropout": 0.2}, training=TrainingConfig(learning_rate=1e-3, context_dropout=0.1, anchor=3.0, averaging=True)
+)
 """For going on from a trained network: what changes of it, and its training. Gentler, or it forgets how to talk."""
 
 

@@ -62,6 +62,7 @@ SPACE: dict[str, Range | tuple[Any, ...]] = {
     "label_smoothing": (0.0, 0.05, 0.1),
     "dropout": (0.0, 0.1, 0.2, 0.3),
     "embedding_dim": (64, 128, 192, 256, 384),
+    "encoder_layers": (1, 2),
     "encoder_units": (64, 96, 128, 192, 256, 384),
     "decoder_layers": (1, 2, 3),
 }

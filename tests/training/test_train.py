@@ -41,7 +41,7 @@ def _uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "_COMPILE_FROM_STEPS", 10**9)
 
 
-@pytest.mark.parametrize("name", ["classic", "base"])
+@pytest.mark.parametrize("name", ["classic", "small", "base"])
 def test_each_preset_learns(dataset: Dataset, tiny_presets: dict[str, Preset], name: str) -> None:
     preset = tiny_presets[name]
     trained = network(dataset, preset)
@@ -229,10 +229,10 @@ def test_a_compiled_run_learns_the_same(dataset: Dataset, monkeypatch: pytest.Mo
 
 
 def test_presets_are_what_they_are_called() -> None:
-    classic, base = PRESETS["classic"], PRESETS["base"]
+    classic = PRESETS["classic"]
     assert (classic.network["attention"], classic.network["decoder_layers"]) == ("none", 1)
     assert classic.training.optimizer == "rmsprop"
     assert not classic.network["bidirectional"]
-    assert (base.network["attention"], base.network["decoder_layers"]) == ("luong", 2)
-    assert base.training.optimizer == "adam"
-    assert base.network["bidirectional"]
+    sizes = [build(PRESETS[name].shape(4096)).count_params() for name in ("small", "base", "large")]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] < 20e6

@@ -88,7 +88,7 @@ def test_what_is_not_searched_stays(search: Callable[..., Tuning]) -> None:
     found = search(trials=5).preset
 
     assert found.network.keys() == BASE.network.keys()
-    assert found.network["attention"] == BASE.network["attention"]
+    assert found.network["cell"] == BASE.network["cell"]
     assert (
         replace(
             found.training, **{name: getattr(BASE.training, name) for name in SPACE if hasattr(found.training, name)}
