@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -13,10 +14,13 @@ import numpy as np
 
 from bot.history import gather_context, is_speech, known_target
 from bot.live_model import ReplyModel
+from bot.reply_queue import BusyError, ReplyQueue
+from model.reply import Question
 
 logger = logging.getLogger(__name__)
 
 FAILURE = "Sorry, I could not think of a reply. My log says why."
+BUSY = "Too many people talk to me right now. Ask me again in a moment."
 MAX_LENGTH = 2000
 """Discord's limit for a message."""
 
@@ -39,7 +43,7 @@ class ChinwagClient(discord.Client):
         model: ReplyModel,
         *,
         rng: np.random.Generator | None = None,
-        max_generations: int = 2,
+        workers: int | None = None,
         guild_ready_timeout: float = 2.0,
     ) -> None:
         """Prepare a client; `start(token)` connects it.
@@ -47,7 +51,7 @@ class ChinwagClient(discord.Client):
         Args:
             model: turns a context into a reply.
             rng: where the replies' randomness comes from.
-            max_generations: how many replies are generated at the same time; further ones wait.
+            workers: threads that think; by default one for each processor.
             guild_ready_timeout: seconds without another server that end the start.
         """
         super().__init__(
@@ -55,9 +59,8 @@ class ChinwagClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=guild_ready_timeout,
         )
-        self._model = model
+        self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
         self._rng = rng if rng is not None else np.random.default_rng()
-        self._generating = asyncio.Semaphore(max_generations)
         self._guard_parsers()
 
     async def setup_hook(self) -> None:
@@ -68,6 +71,11 @@ class ChinwagClient(discord.Client):
             self._connection._intents.message_content = True
         else:
             logger.info("Message Content is not granted: only mentions, replies to them and DMs can be read.")
+
+    async def close(self) -> None:
+        """Answer what is being thought about, refuse what still waits, and disconnect."""
+        await self._queue.close()
+        await super().close()
 
     async def on_ready(self) -> None:
         """Say that the bot is there, and how to add it to a server."""
@@ -99,13 +107,16 @@ class ChinwagClient(discord.Client):
         readable = message.guild is None or self.intents.message_content
         try:
             turns = await gather_context(message, self.user.id, recent=readable)
-            async with self._generating:
-                # A generator of its own for each reply: NumPy's are not safe to share between threads.
-                reply = await asyncio.to_thread(self._model.reply, turns, self._rng.spawn(1)[0])
+            # A generator of its own for each reply: NumPy's are not safe to share between threads.
+            question = Question(turns, self._rng.spawn(1)[0])
+            reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
+        except BusyError:
+            logger.info("Too busy for message %s.", message.id)
+            return BUSY
         except Exception:
             logger.exception("No reply to message %s.", message.id)
             return FAILURE
-        return shorten(reply)
+        return shorten(reply.text)
 
     def _guard_parsers(self) -> None:
         # discord.py stops altogether at an event that it cannot read; other servers than Discord's send such.

@@ -10,6 +10,7 @@ import numpy as np
 
 from bot.live_model import ReplyModel
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
+from model.reply import LIKELIEST, Question
 
 if TYPE_CHECKING:
     from model.chatbot import ChatBot
@@ -31,9 +32,9 @@ class Conversation:
     def answer(self, line: str) -> str:
         """The reply to a line, on one line. A line without text gets one too."""
         self._remember(_YOU, line)
-        reply = self._model.reply(self._turns, self._rng)
-        self._remember(ME, reply)
-        return " ".join(reply.split())
+        (reply,) = self._model.replies([Question(self._turns, self._rng)])
+        self._remember(ME, reply.text)
+        return " ".join(reply.text.split())
 
     def _remember(self, speaker: str, text: str) -> None:
         self._turns = merge_bursts([*self._turns, Turn(speaker, clean_text(text))])[-MAX_CONTEXT_TURNS:]
@@ -52,8 +53,6 @@ def chat(model: ReplyModel, *, seed: int | None = None) -> None:
 def apply(chatbot: "ChatBot") -> None:
     """Write the likeliest reply to each line of the input, which knows nothing of the others."""
     _speak_utf8(sys.stdin, sys.stdout)
-    from model.chatbot import LIKELIEST  # ONNX Runtime comes along
-
     rng = np.random.default_rng(0)
     for line in sys.stdin:
         reply = chatbot.reply([Turn(_YOU, clean_text(line))], rng, LIKELIEST)

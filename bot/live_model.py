@@ -4,22 +4,19 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from model.bundle import live_bundle
-from model.dialogue import Turn
-
-if TYPE_CHECKING:
-    import numpy as np
+from model.reply import Question, Reply
 
 logger = logging.getLogger(__name__)
 
 
 class ReplyModel(Protocol):
-    """Whatever turns a context into a reply."""
+    """Whatever answers questions."""
 
-    def reply(self, turns: Sequence[Turn], rng: "np.random.Generator") -> str:
-        """Answer `turns` (oldest first). Slow, and safe to call from several threads."""
+    def replies(self, questions: Sequence[Question]) -> list[Reply]:
+        """Answer each question. Slow, and safe to call from several threads."""
         ...
 
 
@@ -45,9 +42,9 @@ class LiveModel:
         self._tried = live_bundle(models).resolve()
         self._model = load(self._tried)
 
-    def reply(self, turns: Sequence[Turn], rng: "np.random.Generator") -> str:
-        """Answer `turns`, after a look for a newer model."""
-        return self._current().reply(turns, rng)
+    def replies(self, questions: Sequence[Question]) -> list[Reply]:
+        """Answer each question, after a look for a newer model."""
+        return self._current().replies(questions)
 
     def _current(self) -> ReplyModel:
         with self._lock:  # one thread loads, the others wait for the new model

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from model.inference import State
 from model.sampling import Floats, Ids, SamplingConfig, guided, log_softmax, restrain, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
+
+if TYPE_CHECKING:
+    from model.inference import State
 
 EMPTY_CONTEXT = [END]
 """After it a network gives log p(reply), if it was trained on replies without their contexts too."""
@@ -20,11 +22,11 @@ _UNSAYABLE = [PAD, UNKNOWN, START, *range(END + 1, LINE_ID)]
 class Network(Protocol):
     """A network that writes a token at a time: `model.inference.Inference`, or one that still learns."""
 
-    def encode(self, contexts: Sequence[Sequence[int]]) -> State:
+    def encode(self, contexts: Sequence[Sequence[int]]) -> "State":
         """Read contexts together."""
         ...
 
-    def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
+    def step(self, tokens: Ids, state: "State") -> tuple[Floats, "State"]:
         """Logits `[batch, vocabulary]` after one more token of each row, and the new state."""
         ...
 
@@ -179,7 +181,7 @@ def _extend(beams: Sequence[_Reply], scores: Floats, width: int) -> tuple[list[_
     return longer, over, np.array(origins, np.int64)
 
 
-def _first_state(network: Network, requests: Sequence[Request], replies: Sequence[_Reply], *, prior: bool) -> State:
+def _first_state(network: Network, requests: Sequence[Request], replies: Sequence[_Reply], *, prior: bool) -> "State":
     """A row for each reply, and behind them, with `prior`, as many that have read nothing."""
     contexts = [request.context for request in requests]
     rows = [reply.request for reply in replies]

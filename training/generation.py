@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from model.chatbot import ChatBot, Question, ReplyConfig
+from model.chatbot import ChatBot
 from model.dialogue import ME, Marker, Turn
+from model.reply import Question, ReplyConfig
 from training.likelihood import batches
 
 _AT_ONCE = 16

@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from model.bundle import PRETRAINED  # noqa: E402
-from model.chatbot import SPEECHLESS, ChatBot, Question, Ranked, Reply, ReplyConfig  # noqa: E402
+from model.chatbot import SPEECHLESS, ChatBot  # noqa: E402
 from model.decoding import search  # noqa: E402
 from model.inference import Inference  # noqa: E402
 from model.ranking import Weights  # noqa: E402
+from model.reply import Question, Ranked, Reply, ReplyConfig  # noqa: E402
 from model.sampling import SamplingConfig  # noqa: E402
 from training.dataset import Dataset  # noqa: E402
 from training.generation import turns_of  # noqa: E402

@@ -44,7 +44,7 @@ def connect(server: DiscordServer, model: ScriptedModel) -> Connect:
 
     @contextlib.asynccontextmanager
     async def connected(model: ReplyModel = model) -> AsyncIterator[ChinwagClient]:
-        client = PromptClient(model, rng=np.random.default_rng(1), guild_ready_timeout=0.05)
+        client = PromptClient(model, rng=np.random.default_rng(1), workers=2, guild_ready_timeout=0.05)
         running = asyncio.create_task(client.start(server.token))
         try:
             await server.until(lambda: running.done() or client.is_ready())

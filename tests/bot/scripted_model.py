@@ -3,28 +3,29 @@
 import threading
 from collections.abc import Sequence
 
-import numpy as np
-
-from model.dialogue import Turn
+from model.reply import Question, Reply
 
 
 class ScriptedModel:
-    """Answers every context with `answer`, or raises it if it is an exception."""
+    """Answers every question with `answer`, or raises it if it is an exception."""
 
     def __init__(self, answer: str | Exception = "sure") -> None:
         self.answer = answer
         self.contexts: list[list[tuple[str, str]]] = []
         self.draws: list[float] = []
+        self.batches: list[int] = []
         self.free = threading.Event()
         """Clear it to keep replies waiting."""
         self.free.set()
         self.busy = self.most_busy = 0
         self._lock = threading.Lock()
 
-    def reply(self, turns: Sequence[Turn], rng: np.random.Generator) -> str:
+    def replies(self, questions: Sequence[Question]) -> list[Reply]:
         with self._lock:
-            self.contexts.append([(turn.speaker, turn.text) for turn in turns])
-            self.draws.append(float(rng.random()))
+            for question in questions:
+                self.contexts.append([(turn.speaker, turn.text) for turn in question.turns])
+                self.draws.append(float(question.rng.random()))
+            self.batches.append(len(questions))
             self.busy += 1
             self.most_busy = max(self.most_busy, self.busy)
         self.free.wait(timeout=5)
@@ -32,4 +33,4 @@ class ScriptedModel:
             self.busy -= 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return self.answer
+        return [Reply(self.answer, ()) for _ in questions]

@@ -5,7 +5,7 @@ import logging
 import discord
 import pytest
 
-from bot.client import FAILURE, ChinwagClient, shorten
+from bot.client import BUSY, FAILURE, ChinwagClient, shorten
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_gateway import MESSAGE_CONTENT_INTENT
@@ -143,16 +143,31 @@ class TestTheReply:
         assert first != second
         assert again == [first, second]
 
-    async def test_generations_at_once_are_bounded(
+    async def test_messages_that_wait_are_answered_together(
+        self, server: DiscordServer, connect: Connect, model: ScriptedModel, alice: Payload
+    ) -> None:
+        async with connect():
+            model.free.clear()
+            for _ in range(5):
+                await server.say(alice, f"{server.mention} hello")
+            await server.until(lambda: model.busy == 2 and len(server.calls("POST", "/typing")) == 5)
+            model.free.set()
+            await server.until(lambda: len(server.replies) == 5)
+        assert model.most_busy == 2
+        assert max(model.batches) == 2
+
+    async def test_are_refused_politely_when_too_many_wait(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload
     ) -> None:
         model.free.clear()
-        for _ in range(5):
+        for _ in range(40):
             await server.say(alice, f"{server.mention} hello")
-        await server.until(lambda: model.busy == 2 and len(server.calls("POST", "/typing")) == 5)
+        await server.until(lambda: BUSY in [reply["content"] for reply in server.replies])
         model.free.set()
-        await server.until(lambda: len(server.replies) == 5)
-        assert model.most_busy == 2
+        await server.until(lambda: len(server.replies) == 40)
+        answers = [reply["content"] for reply in server.replies]
+        assert answers.count(BUSY) == 40 - answers.count("sure")
+        assert answers.count("sure") >= 32
 
     async def test_the_loop_goes_on_meanwhile(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload

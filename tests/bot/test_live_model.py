@@ -8,6 +8,7 @@ import pytest
 
 from bot.live_model import LiveModel
 from model.bundle import ModelFormatError
+from model.reply import Question
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
@@ -43,7 +44,8 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 def ask(model: LiveModel) -> str:
-    return model.reply([], np.random.default_rng(1))
+    (reply,) = model.replies([Question([], np.random.default_rng(1))])
+    return reply.text
 
 
 def test_is_loaded_once(shelf: Shelf) -> None:

@@ -13,12 +13,13 @@ import pytest
 
 from model.blocklist import Blocklist
 from model.bundle import FILES, HEAD, TOKENIZER, Bundle, BundleFacts, ModelFormatError, seal
-from model.chatbot import LIKELIEST, ChatBot, Question, ReplyConfig
+from model.chatbot import ChatBot
 from model.copies import CopyIndex
 from model.dialogue import ME, Turn, clean_text
 from model.guards import Rejection
 from model.inference import State
 from model.ranking import Weights
+from model.reply import LIKELIEST, Question, ReplyConfig
 from model.sampling import SamplingConfig
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from model.chatbot import LIKELIEST, ChatBot, ReplyConfig
+from model.chatbot import ChatBot
 from model.dialogue import ME, Turn, render_context
+from model.reply import LIKELIEST, ReplyConfig
 from model.sampling import SamplingConfig
 from model.tokenizer import Tokenizer
 from tests.model.tiny_network import publish_bundle

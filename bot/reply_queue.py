@@ -1,0 +1,123 @@
+"""Questions that wait for an answer: a bounded queue, fair between servers, answered a few at a time by threads."""
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from bot.live_model import ReplyModel
+from model.reply import Question, Reply
+
+
+class BusyError(Exception):
+    """More questions wait than can be answered soon."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    question: Question
+    answer: asyncio.Future[Reply]
+
+
+class ReplyQueue:
+    """Hands questions to a model in small batches, a server's turn after another's.
+
+    A question that finds the queue full is refused, but for a server with fewer questions in it than another has:
+    then the last one of the busiest server is.
+    """
+
+    def __init__(self, model: ReplyModel, *, workers: int, max_waiting: int = 32, max_batch: int = 4) -> None:
+        """Answer nothing yet.
+
+        Args:
+            model: answers.
+            workers: threads that it answers in.
+            max_waiting: questions that wait, besides those that are being answered.
+            max_batch: questions that a thread answers together, which is faster and lets each wait for the longest.
+        """
+        self._model, self._workers, self._max_waiting, self._max_batch = model, workers, max_waiting, max_batch
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reply")
+        self._waiting: dict[Hashable, deque[_Waiting]] = {}
+        """Of each server; the one whose turn it is comes first."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def __len__(self) -> int:
+        """How many questions wait."""
+        return sum(map(len, self._waiting.values()))
+
+    async def reply(self, question: Question, server: Hashable) -> Reply:
+        """Wait for the answer to a question.
+
+        Args:
+            question: what is to be answered.
+            server: whose question it is.
+
+        Raises:
+            BusyError: too many wait.
+            Exception: whatever the model raises.
+        """
+        waiting = _Waiting(question, asyncio.get_running_loop().create_future())
+        self._enter(waiting, server)
+        if len(self._tasks) < self._workers:
+            task = asyncio.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await waiting.answer
+
+    async def close(self) -> None:
+        """Refuse all that waits, and wait for what is being answered."""
+        self._closed = True
+        for waiting in self._take(len(self)):
+            waiting.answer.set_exception(BusyError())
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
+
+    def _enter(self, waiting: _Waiting, server: Hashable) -> None:
+        if self._closed:
+            raise BusyError
+        if len(self) >= self._max_waiting:
+            busiest = max(self._waiting.values(), key=len)
+            if len(busiest) <= len(self._waiting.get(server, ())) + 1:
+                raise BusyError
+            last = busiest.pop()
+            if not last.answer.done():
+                last.answer.set_exception(BusyError())
+        self._waiting.setdefault(server, deque()).append(waiting)
+
+    async def _work(self) -> None:
+        """Answer until nothing waits; a thread takes no more than its share, so that no other is idle."""
+        while self._waiting:
+            share = -(-len(self) // self._workers)
+            await self._answer(self._take(min(share, self._max_batch)))
+
+    def _take(self, most: int) -> list[_Waiting]:
+        """The next questions, one of each server in turn."""
+        taken: list[_Waiting] = []
+        while self._waiting and len(taken) < most:
+            server = next(iter(self._waiting))
+            questions = self._waiting.pop(server)
+            waiting = questions.popleft()
+            if questions:
+                self._waiting[server] = questions  # behind all others
+            if not waiting.answer.done():  # nobody waits for a cancelled one
+                taken.append(waiting)
+        return taken
+
+    async def _answer(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        questions = [waiting.question for waiting in batch]
+        try:
+            replies = await asyncio.get_running_loop().run_in_executor(self._threads, self._model.replies, questions)
+        except Exception as error:
+            if len(batch) > 1:  # whichever of them it is, the others are to have their answers
+                for waiting in batch:
+                    await self._answer([waiting])
+            elif not batch[0].answer.done():
+                batch[0].answer.set_exception(error)
+            return
+        for waiting, reply in zip(batch, replies, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(reply)
