@@ -127,10 +127,10 @@ def sample(scores: Floats, config: SamplingConfig, draws: npt.NDArray[np.float64
     """
     if config.temperature == 0:
         return np.asarray(scores.argmax(axis=-1), np.int64)
-    order, likeliest = _likeliest_first(scores, config)
-    totals = np.cumsum(likeliest * _allowed(likeliest, config), axis=-1)
+    tokens, probabilities = _likeliest(scores, config)
+    totals = np.cumsum(probabilities * _allowed(probabilities, config), axis=-1)
     chosen = (totals <= draws[:, np.newaxis] * totals[:, -1:]).sum(axis=-1, keepdims=True)
-    return np.asarray(np.take_along_axis(order, chosen, axis=-1)[:, 0], np.int64)
+    return np.asarray(np.take_along_axis(tokens, chosen, axis=-1)[:, 0], np.int64)
 
 
 def _repeated(said: Said, n: int) -> list[int]:
@@ -146,28 +146,26 @@ def _completed(said: Said, banned: Sequence[Said]) -> list[int]:
     return [run[-1] for run in banned if len(run) == 1 or tuple(said[1 - len(run) :]) == tuple(run[:-1])]
 
 
-def _likeliest_first(scores: Floats, config: SamplingConfig) -> tuple[Ids, npt.NDArray[np.float64]]:
-    """All tokens that may be drawn in order, and their probabilities; of equals the first comes first."""
+def _likeliest(scores: Floats, config: SamplingConfig) -> tuple[Ids, npt.NDArray[np.float64]]:
+    """The tokens among which all are that may be drawn, as they are numbered, and their probabilities."""
     with np.errstate(over="ignore"):  # at a tiny temperature: to minus infinity, which is right
         below = (scores - scores.max(axis=-1, keepdims=True)) / np.float32(max(config.temperature, _COLDEST))
     weights = np.exp(below)
     size, sums = weights.shape[-1], weights.sum(axis=-1, dtype=np.float64, keepdims=True)
-    some = np.broadcast_to(np.arange(size), weights.shape)
     if size > 2 * _LIKELIEST:
         few = np.sort(np.argpartition(scores, size - _LIKELIEST, axis=-1)[:, -_LIKELIEST:], axis=-1)
-        found = np.take_along_axis(weights, few, axis=-1).sum(axis=-1, dtype=np.float64)
-        if 0 < config.top_k < _LIKELIEST or (found >= config.top_p * sums[:, 0]).all():
-            some = few
-    places = np.argsort(-np.take_along_axis(scores, some, axis=-1), axis=-1, kind="stable")
-    order = np.take_along_axis(some, places, axis=-1)
-    return order, np.take_along_axis(weights, order, axis=-1) / sums
+        probabilities = np.take_along_axis(weights, few, axis=-1) / sums
+        if 0 < config.top_k < _LIKELIEST or (probabilities.sum(axis=-1) >= config.top_p).all():
+            return few, probabilities
+    return np.broadcast_to(np.arange(size), weights.shape), weights / sums
 
 
 def _allowed(probabilities: npt.NDArray[np.float64], config: SamplingConfig) -> npt.NDArray[np.bool_]:
-    """Which of the probabilities, likeliest first, may be drawn; the first always may."""
-    before = np.cumsum(probabilities, axis=-1) - probabilities
-    allowed = (before < config.top_p) & (probabilities >= config.min_p * probabilities[:, :1])
+    """Which may be drawn: the likeliest always, and with the least likely one that may all that are as likely."""
+    ordered = np.sort(probabilities, axis=-1)[:, ::-1]
+    before = np.cumsum(ordered, axis=-1) - ordered
+    count = np.maximum((before < config.top_p).sum(axis=-1, keepdims=True), 1)
     if config.top_k:
-        allowed[:, config.top_k :] = False
-    allowed[:, 0] = True
-    return allowed
+        count = np.minimum(count, config.top_k)
+    least = np.take_along_axis(ordered, count - 1, axis=-1)
+    return np.asarray(probabilities >= np.maximum(least, config.min_p * ordered[:, :1]), np.bool_)
