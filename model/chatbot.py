@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from model.attention import Attention, attention
 from model.bundle import COPIES, TOKENIZER, Bundle, BundleFacts, ModelFormatError
 from model.copies import CopyIndex
 from model.decoding import Candidate, Request, write
 from model.dialogue import Turn, clean_text, render_context
 from model.guards import Rejection, rejection
 from model.inference import Inference
-from model.reply import Question, Ranked, Reply, ReplyConfig
-from model.tokenizer import Tokenizer
+from model.reply import Explanation, Question, Ranked, Reply, ReplyConfig
+from model.tokenizer import END, START, Tokenizer
 
 SPEECHLESS = "…"
 """When nothing else may be said."""
@@ -84,6 +85,18 @@ class ChatBot:
         ranked = any(question.config.candidates > 1 for question in questions)
         found = write(self._inference, requests, max_tokens=self.facts.max_reply_tokens, prior=ranked)
         return [self._choose(question, found) for question, found in zip(questions, found, strict=True)]
+
+    def explain(self, question: Question) -> Explanation:
+        """Answer a conversation as `replies` does, and tell how the answer came about."""
+        (reply,) = self.replies([question])
+        said = next((each.candidate for each in reply.candidates if not each.rejection), None)
+        looked = None if said is None else self.attention(self._encode(question.turns), said.ids)
+        return Explanation(reply, looked)
+
+    def attention(self, context: Sequence[int], reply: Sequence[int]) -> Attention | None:
+        """What the network looks at as it writes a reply, both token ids; None for a network without attention."""
+        weights = self._inference.attention(context, [START, *reply])
+        return None if weights is None else attention(self.tokenizer, context, [*reply, END], weights)
 
     def _encode(self, turns: Sequence[Turn]) -> list[int]:
         return self.tokenizer.encode_context(render_context(turns), self.facts.max_context_tokens)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from model.attention import Attention
 from model.blocklist import Blocklist
 from model.decoding import Candidate
 from model.dialogue import Turn
@@ -86,3 +87,16 @@ class Reply:
 
     text: str
     candidates: tuple[Ranked, ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a reply is what it is.
+
+    Attributes:
+        reply: with all its candidates, their scores, and why some must not be said.
+        attention: what the network looked at as it wrote what is said; None where it cannot look, or said none.
+    """
+
+    reply: Reply
+    attention: Attention | None

@@ -130,7 +130,7 @@ def retrain(
     try:
         page = report_run(
             result.bundle,
-            network,
+            network.count_params(),
             dataset,
             start=start,
             config=config,

@@ -14,10 +14,10 @@ from urllib.parse import quote
 
 import numpy as np
 
+from model.attention import Attention
 from model.bundle import PRETRAINED, Bundle
 from model.chatbot import ChatBot
 from model.dialogue import Marker
-from training.attention import Attention, attend
 from training.curves import curves
 from training.dataset import Dataset, DatasetError
 from training.evaluate import Figures, evaluate, references
@@ -28,7 +28,6 @@ from training.presets import Start, TrainingConfig
 from training.report import fates
 
 if TYPE_CHECKING:
-    from model.seq2seq import Seq2Seq
     from training.metrics import Row
     from training.train import History
 
@@ -96,7 +95,7 @@ class RunReport:
 
 def report_run(
     bundle: Path,
-    network: "Seq2Seq",
+    parameters: int,
     dataset: Dataset,
     *,
     start: Start,
@@ -111,7 +110,7 @@ def report_run(
 
     Args:
         bundle: the new one.
-        network: what it was made of.
+        parameters: of its network.
         dataset: what it learned.
         start, config, history: how.
         measured: of the bundle.
@@ -123,12 +122,12 @@ def report_run(
         The page.
     """
     rows = [measured.row("this model"), *_rival(before, dataset, rejection is None), *references(dataset)]
-    samples, attentions = _exchanges(bundle, network, dataset)
+    samples, attentions = _exchanges(bundle, dataset)
     report = RunReport(
         name=bundle.name,
         start=start,
         config=config,
-        parameters=network.count_params(),
+        parameters=parameters,
         finished=datetime.fromisoformat(Bundle.open(bundle).facts.training["finished"]),
         rejection=rejection,
         history=history,
@@ -169,19 +168,19 @@ def _rival(before: Path | None, dataset: Dataset, replaced: bool) -> "list[Row]"
         return []
 
 
-def _exchanges(bundle: Path, network: "Seq2Seq", dataset: Dataset) -> tuple[list[Sample], list[Attention]]:
+def _exchanges(bundle: Path, dataset: Dataset) -> tuple[list[Sample], list[Attention]]:
     """Some of the validation side, evenly spread, and what the network looks at in those with the most context."""
-    split, tokenizer = dataset.validation, dataset.tokenizer
+    split, tokenizer, chatbot = dataset.validation, dataset.tokenizer, ChatBot.load(bundle)
     rows = np.linspace(0, len(split) - 1, min(_SAMPLES, len(split))).astype(int).tolist()
     contexts = [split.contexts[row].tolist() for row in rows]
-    replies = sample_replies(ChatBot.load(bundle), contexts, seed=0)
+    replies = sample_replies(chatbot, contexts, seed=0)
     samples = [
         Sample(tokenizer.decode_context(context), tokenizer.decode(split.replies[row].tolist()), reply)
         for row, context, reply in zip(rows, contexts, replies, strict=True)
     ]
     longest = sorted(sorted(range(len(rows)), key=lambda index: -len(contexts[index]))[:_PICTURES])
-    looked_into = [contexts[index] for index in longest], [replies[index] for index in longest]
-    return samples, attend(network, tokenizer, *looked_into)
+    looked = (chatbot.attention(contexts[index], tokenizer.encode(replies[index])) for index in longest)
+    return samples, [each for each in looked if each is not None]
 
 
 def _head(report: RunReport) -> str:

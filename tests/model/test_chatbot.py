@@ -302,3 +302,26 @@ class TestCandidates:
     def test_none_is_too_few(self) -> None:
         with pytest.raises(ValueError, match="at least one candidate, not 0"):
             ReplyConfig(candidates=0)
+
+
+class TestExplanations:
+    """Why this reply."""
+
+    def test_it_explains_what_it_says(self, tiny_bundle: Path) -> None:
+        bot = ChatBot.load(tiny_bundle)
+        explanation = bot.explain(question())
+        (reply,) = bot.replies([question()])
+        assert explanation.reply == reply
+        seen = explanation.attention
+        assert seen is not None
+        assert seen.weights.shape == (len(seen.reply), len(seen.context))
+        assert seen.reply[-1] == "[end]"
+        assert "".join(seen.context).startswith("[")
+        np.testing.assert_allclose(seen.weights.sum(axis=1), 1, rtol=1e-5)
+
+    def test_where_nothing_may_be_said_there_is_nothing_to_look_at(self, tokenizer: Tokenizer) -> None:
+        bot, _ = spelling(tokenizer, tokenizer.encode("hello you"))
+        explanation = bot.explain(question(blocklist=Blocklist(["hello"])))
+        assert explanation.reply.text == "…"
+        assert {each.rejection for each in explanation.reply.candidates} == {Rejection.BLOCKED}
+        assert explanation.attention is None

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from model.attention import Attention
 from model.bundle import PRETRAINED, live_bundle
 from model.dialogue import Marker
 from training import retrain, run_report
 from training.__main__ import app
-from training.attention import Attention
 from training.evaluate import Figures
 from training.metrics import Estimate, Row
 from training.presets import Preset, Start, TrainingConfig

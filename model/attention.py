@@ -1,18 +1,14 @@
-"""What a trained network looks at, in words a person can read. Needs no TensorFlow but what the network brings."""
+"""What a network looks at as it writes a reply, in words that a person can read."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import sentencepiece
 
-from model.tokenizer import END, PAD, START, Tokenizer
-
-if TYPE_CHECKING:
-    from model.seq2seq import Seq2Seq
+from model.tokenizer import Tokenizer
 
 _BYTE = re.compile("<0x([0-9A-F]{2})>")
 _WORD_START = "\u2581"  # SentencePiece's sign
@@ -32,39 +28,16 @@ class Attention:
     weights: npt.NDArray[np.float32]
 
 
-def attend(
-    network: "Seq2Seq", tokenizer: Tokenizer, contexts: Sequence[Sequence[int]], replies: Sequence[str]
-) -> list[Attention]:
-    """What a network looks at as it writes replies; nothing for one without attention.
+def attention(
+    tokenizer: Tokenizer, context: Sequence[int], reply: Sequence[int], weights: npt.NDArray[np.float32]
+) -> Attention:
+    """Put tokens into words: the shares of the bytes of a character are added up, its rows averaged.
 
     Args:
-        network: trained.
-        tokenizer: its.
-        contexts: token ids of each.
-        replies: clean text.
+        tokenizer: whose tokens they are.
+        context, reply: their ids; the reply with its end token.
+        weights: shares of the tokens, `[reply, context]`.
     """
-    if not network.config.attends or not contexts:
-        return []
-    targets = [[*tokenizer.encode(reply), END] for reply in replies]
-    # All at once: outside a graph it is the number of steps that costs.
-    weights = network.attention_weights(_padded(contexts), _padded([[START, *each[:-1]] for each in targets]))
-    return [
-        _attention(tokenizer, shares[: len(reply), : len(context)], context, reply)
-        for shares, context, reply in zip(np.asarray(weights, np.float32), contexts, targets, strict=True)
-    ]
-
-
-def _padded(ids: Sequence[Sequence[int]]) -> npt.NDArray[np.int32]:
-    padded = np.full((len(ids), max(map(len, ids))), PAD, np.int32)
-    for row, each in zip(padded, ids, strict=True):
-        row[: len(each)] = each
-    return padded
-
-
-def _attention(
-    tokenizer: Tokenizer, weights: npt.NDArray[np.float32], context: Sequence[int], reply: Sequence[int]
-) -> Attention:
-    """Of `[reply, context]` tokens: the shares of the bytes of a character are added up, its rows averaged."""
     names, starts = _readable(tokenizer, context)
     reply_names, reply_starts = _readable(tokenizer, reply)
     weights = np.add.reduceat(weights, starts, axis=1)
