@@ -99,13 +99,8 @@ class Block(nn.Module):
     def forward(
         self, inputs: Tensor, angles: Tensor, dropped: Callable[[Tensor], Tensor], memory: Tensor | None = None
     ) -> Tensor:
-        def rotated(heads: Tensor) -> Tensor:
-            first, second = heads.chunk(2, -1)
-            cosines, sines = angles[: heads.shape[2]].cos(), angles[: heads.shape[2]].sin()
-            return torch.cat([first * cosines - second * sines, second * cosines + first * sines], -1)
-
         queries, keys, values = map(self.split, self.joined(self.norm(inputs)).chunk(3, -1))
-        mixed = look(rotated(queries), rotated(keys), values, is_causal=memory is not None)
+        mixed = look(rotated(queries, angles), rotated(keys, angles), values, is_causal=memory is not None)
         inputs = inputs + dropped(self.mix(mixed))
         if memory is not None:
             read = map(self.split, self.key_value(memory).chunk(2, -1))
@@ -127,6 +122,12 @@ def lstm(forward: Any, *backward: Any) -> nn.LSTM:
         bias.data = torch.zeros_like(bias)
         bias.requires_grad = False  # we have one bias
     return layer
+
+
+def rotated(heads: Tensor, angles: Tensor) -> Tensor:
+    first, second = heads.chunk(2, -1)
+    cosines, sines = angles[: heads.shape[2]].cos(), angles[: heads.shape[2]].sin()
+    return torch.cat([first * cosines - second * sines, second * cosines + first * sines], -1)
 
 
 def look(queries: Tensor, keys: Tensor, values: Tensor, **options: Any) -> Tensor:
