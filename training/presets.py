@@ -128,6 +128,7 @@ PRESETS: dict[str, Preset] = {
     "small": Preset(
         {
             "embedding_dim": 128,
+            "encoder_layers": 1,
             "encoder_units": 96,
             "bidirectional": True,
             "decoder_layers": 1,
