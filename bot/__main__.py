@@ -162,7 +162,7 @@ def _chat(config: BotConfig, *, seed: int | None, verbose: bool) -> None:
 
     logging.basicConfig(level=logging.DEBUG if verbose else logging.WARNING)
     with _plain_failures():
-        console.chat(LiveModel(config.models), seed=seed)
+        console.chat(LiveModel(config.models), seed=seed, replies=config.replies())
 
 
 @contextlib.contextmanager

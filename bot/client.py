@@ -15,7 +15,7 @@ import numpy as np
 from bot.history import gather_context, is_speech, known_target
 from bot.live_model import ReplyModel
 from bot.reply_queue import BusyError, ReplyQueue
-from model.reply import Question
+from model.reply import Question, ReplyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +43,7 @@ class ChinwagClient(discord.Client):
         model: ReplyModel,
         *,
         rng: np.random.Generator | None = None,
+        replies: ReplyConfig | None = None,
         workers: int | None = None,
         guild_ready_timeout: float = 2.0,
     ) -> None:
@@ -51,6 +52,7 @@ class ChinwagClient(discord.Client):
         Args:
             model: turns a context into a reply.
             rng: where the replies' randomness comes from.
+            replies: how they are found.
             workers: threads that think; by default one for each processor.
             guild_ready_timeout: seconds without another server that end the start.
         """
@@ -60,6 +62,7 @@ class ChinwagClient(discord.Client):
             guild_ready_timeout=guild_ready_timeout,
         )
         self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
+        self._replies = replies or ReplyConfig()
         self._rng = rng if rng is not None else np.random.default_rng()
         self._guard_parsers()
 
@@ -108,7 +111,7 @@ class ChinwagClient(discord.Client):
         try:
             turns = await gather_context(message, self.user.id, recent=readable)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
-            question = Question(turns, self._rng.spawn(1)[0])
+            question = Question(turns, self._rng.spawn(1)[0], self._replies)
             reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
         except BusyError:
             logger.info("Too busy for message %s.", message.id)

@@ -10,7 +10,7 @@ import numpy as np
 
 from bot.live_model import ReplyModel
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
-from model.reply import LIKELIEST, Question
+from model.reply import LIKELIEST, Question, ReplyConfig
 
 if TYPE_CHECKING:
     from model.chatbot import ChatBot
@@ -24,15 +24,16 @@ _YOU = "you"
 class Conversation:
     """A chat of two: remembers its turns."""
 
-    def __init__(self, model: ReplyModel, rng: np.random.Generator) -> None:
+    def __init__(self, model: ReplyModel, rng: np.random.Generator, replies: ReplyConfig | None = None) -> None:
         self._model = model
+        self._replies = replies or ReplyConfig()
         self._rng = rng
         self._turns: list[Turn] = []
 
     def answer(self, line: str) -> str:
         """The reply to a line, on one line. A line without text gets one too."""
         self._remember(_YOU, line)
-        (reply,) = self._model.replies([Question(self._turns, self._rng)])
+        (reply,) = self._model.replies([Question(self._turns, self._rng, self._replies)])
         self._remember(ME, reply.text)
         return " ".join(reply.text.split())
 
@@ -40,10 +41,10 @@ class Conversation:
         self._turns = merge_bursts([*self._turns, Turn(speaker, clean_text(text))])[-MAX_CONTEXT_TURNS:]
 
 
-def chat(model: ReplyModel, *, seed: int | None = None) -> None:
+def chat(model: ReplyModel, *, seed: int | None = None, replies: ReplyConfig | None = None) -> None:
     """Talk with a person at the terminal, or answer each line of piped text with exactly one line."""
     _speak_utf8(sys.stdin, sys.stdout)
-    conversation = Conversation(model, np.random.default_rng(seed))
+    conversation = Conversation(model, np.random.default_rng(seed), replies)
     if sys.stdin.isatty():
         _talk(conversation)
     else:

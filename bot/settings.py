@@ -6,8 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
+
+if TYPE_CHECKING:
+    from model.reply import ReplyConfig
 
 
 @dataclass(frozen=True)
@@ -17,11 +21,13 @@ class BotConfig:
     Attributes:
         token: the bot's secret, or None to chat in the terminal (DISCORD_TOKEN).
         models: the folder of trained models; without it the shipped one answers (CHINWAG_MODELS).
+        blocklist: a file of words and phrases that are never said (CHINWAG_BLOCKLIST).
         api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
     """
 
     token: str | None = field(default=None, repr=False)
     models: Path = Path("models")
+    blocklist: Path | None = None
     api_base: str | None = None
 
     @classmethod
@@ -31,8 +37,20 @@ class BotConfig:
         return cls(
             token=_bare(values.get("DISCORD_TOKEN")),
             models=Path(_bare(values.get("CHINWAG_MODELS")) or cls.models),
+            blocklist=Path(blocklist) if (blocklist := _bare(values.get("CHINWAG_BLOCKLIST"))) else None,
             api_base=_bare(values.get("CHINWAG_API_BASE")),
         )
+
+    def replies(self) -> "ReplyConfig":
+        """How replies are found.
+
+        Raises:
+            BlocklistError: the blocklist cannot be used.
+        """
+        from model.blocklist import Blocklist  # NumPy comes along: only when the bot is to answer
+        from model.reply import ReplyConfig
+
+        return ReplyConfig(blocklist=Blocklist.load(self.blocklist)) if self.blocklist else ReplyConfig()
 
 
 def _read_env_file(path: Path) -> dict[str, str]:

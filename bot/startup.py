@@ -26,9 +26,9 @@ class ApiBaseError(Exception):
 def serve(config: BotConfig, token: str) -> None:
     """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # two warnings about voice, which is not used
-    model = LiveModel(config.models)
+    replies, model = config.replies(), LiveModel(config.models)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_connect(model, token, config.api_base))
+        asyncio.run(_connect(ChinwagClient(model, replies=replies), token, config.api_base))
 
 
 async def use_api_base(base: str) -> None:
@@ -71,12 +71,12 @@ def explain(error: Exception) -> str | None:
     return None
 
 
-async def _connect(model: LiveModel, token: str, api_base: str | None) -> None:
+async def _connect(client: ChinwagClient, token: str, api_base: str | None) -> None:
     task = asyncio.current_task()
     if task is not None:
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal to handle
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     if api_base is not None:
         await use_api_base(api_base)
-    async with ChinwagClient(model) as client:
+    async with client:
         await client.start(token)

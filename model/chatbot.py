@@ -114,5 +114,5 @@ class ChatBot:
         # Bytes can spell what text never has.
         text = clean_text(self.tokenizer.decode(list(candidate.ids)).replace(_BROKEN, ""))
         score = config.weights.score(candidate.likelihood, candidate.prior, float(candidate.tokens))
-        reason = rejection(text, question.turns, self._copies, [config.blocklist]) if config.guarded else None
+        reason = rejection(text, question.turns, self._copies, config.blocklist) if config.guarded else None
         return Ranked(text, candidate, score + config.talkativeness * candidate.tokens, reason)

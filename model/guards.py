@@ -41,7 +41,7 @@ _LONG_ECHO = 4
 """Words: "hello" may be answered with "hello"."""
 
 
-def rejection(text: str, turns: Sequence[Turn], copies: CopyIndex, blocklists: Sequence[Blocklist]) -> Rejection | None:
+def rejection(text: str, turns: Sequence[Turn], copies: CopyIndex, blocklist: Blocklist) -> Rejection | None:
     """Why a reply must not be said, or None if it may.
 
     Args:
@@ -49,11 +49,11 @@ def rejection(text: str, turns: Sequence[Turn], copies: CopyIndex, blocklists: S
         turns: the conversation, oldest first; those of the bot have the speaker `ME`. Names, links and numbers in it
             may be said again.
         copies: of what single people said.
-        blocklists: of what is never said.
+        blocklist: of what is never said.
     """
     if not text:
         return Rejection.EMPTY
-    if any(blocklist.finds(text) for blocklist in blocklists):
+    if blocklist.finds(text):
         return Rejection.BLOCKED
     said = "\n".join(turn.text for turn in turns).casefold()
     if any(found.casefold().rstrip(".,!?") not in said for found in _CONTACTS.findall(text)):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import discord
 import numpy as np
@@ -11,6 +12,7 @@ import yarl
 
 from bot.client import ChinwagClient
 from bot.live_model import ReplyModel
+from model.reply import ReplyConfig
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
 
@@ -43,8 +45,9 @@ def connect(server: DiscordServer, model: ScriptedModel) -> Connect:
     """Connects a client to the server for the length of a `with`; its failures are the test's."""
 
     @contextlib.asynccontextmanager
-    async def connected(model: ReplyModel = model) -> AsyncIterator[ChinwagClient]:
-        client = PromptClient(model, rng=np.random.default_rng(1), workers=2, guild_ready_timeout=0.05)
+    async def connected(model: ReplyModel = model, replies: ReplyConfig | None = None) -> AsyncIterator[ChinwagClient]:
+        options: dict[str, Any] = {"workers": 2, "guild_ready_timeout": 0.05, "replies": replies}
+        client = PromptClient(model, rng=np.random.default_rng(1), **options)
         running = asyncio.create_task(client.start(server.token))
         try:
             await server.until(lambda: running.done() or client.is_ready())

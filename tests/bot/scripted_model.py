@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from model.reply import Question, Reply
+from model.reply import Question, Reply, ReplyConfig
 
 
 class ScriptedModel:
@@ -14,6 +14,7 @@ class ScriptedModel:
         self.contexts: list[list[tuple[str, str]]] = []
         self.draws: list[float] = []
         self.batches: list[int] = []
+        self.configs: list[ReplyConfig] = []
         self.free = threading.Event()
         """Clear it to keep replies waiting."""
         self.free.set()
@@ -25,6 +26,7 @@ class ScriptedModel:
             for question in questions:
                 self.contexts.append([(turn.speaker, turn.text) for turn in question.turns])
                 self.draws.append(float(question.rng.random()))
+                self.configs.append(question.config)
             self.batches.append(len(questions))
             self.busy += 1
             self.most_busy = max(self.most_busy, self.busy)

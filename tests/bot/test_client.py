@@ -6,6 +6,7 @@ import discord
 import pytest
 
 from bot.client import BUSY, FAILURE, ChinwagClient, shorten
+from model.reply import ReplyConfig
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_gateway import MESSAGE_CONTENT_INTENT
@@ -155,6 +156,14 @@ class TestTheReply:
             await server.until(lambda: len(server.replies) == 5)
         assert model.most_busy == 2
         assert max(model.batches) == 2
+
+    async def test_are_found_as_the_settings_say(
+        self, server: DiscordServer, connect: Connect, model: ScriptedModel, alice: Payload
+    ) -> None:
+        replies = ReplyConfig(candidates=3)
+        async with connect(replies=replies):
+            await ask(server, alice)
+        assert model.configs == [replies]
 
     async def test_are_refused_politely_when_too_many_wait(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload

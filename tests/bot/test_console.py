@@ -9,6 +9,7 @@ import pytest
 
 from bot.console import Conversation, answer_lines, chat
 from model.dialogue import MAX_CONTEXT_TURNS
+from model.reply import ReplyConfig
 from tests.bot.scripted_model import ScriptedModel
 
 
@@ -112,3 +113,9 @@ def test_a_person_is_prompted_until_the_end(
     assert prompts == ["you: "] * 4
     assert capsys.readouterr().out.splitlines()[1:] == ["bot: sure", "bot: sure", ""]
     assert len(model.contexts) == 2
+
+
+def test_what_is_blocked_is_a_matter_of_settings(model: ScriptedModel) -> None:
+    replies = ReplyConfig(candidates=3)
+    Conversation(model, np.random.default_rng(0), replies).answer("hello")
+    assert model.configs == [replies]

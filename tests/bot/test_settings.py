@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.settings import BotConfig
+from model.blocklist import BlocklistError
 
 
 def load(directory: Path, text: str | bytes = "", **environ: str) -> BotConfig:
@@ -54,3 +55,12 @@ def test_token_is_taken_as_it_is(tmp_path: Path) -> None:
 
 def test_token_is_not_shown(tmp_path: Path) -> None:
     assert "secret" not in repr(load(tmp_path, DISCORD_TOKEN="secret"))
+
+
+def test_blocklist_is_a_setting_of_replies(tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("# rude\nbother\n", encoding="utf-8")
+    assert load(tmp_path, f"CHINWAG_BLOCKLIST={words}\n").replies().blocklist.entries == ("bother",)
+    assert load(tmp_path).replies().blocklist.entries == ()
+    with pytest.raises(BlocklistError, match=r"no\.txt cannot be read"):
+        load(tmp_path, CHINWAG_BLOCKLIST="no.txt").replies()
