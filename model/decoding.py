@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
-from model.sampling import Floats, Ids, SamplingConfig, guided, log_softmax, restrain, sample
+from model.sampling import NOT_NUMBERS, Floats, Ids, SamplingConfig, guide, log_softmax, log_sum, restrain, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 EMPTY_CONTEXT = [END]
 """After it a network gives log p(reply), if it was trained on replies without their contexts too."""
+
+Some = npt.NDArray[np.integer[Any]]
+"""Token ids of any integer type."""
 
 _UNSAYABLE = [PAD, UNKNOWN, START, *range(END + 1, LINE_ID)]
 
@@ -28,6 +32,10 @@ class Network(Protocol):
 
     def step(self, tokens: Ids, state: "State") -> tuple[Floats, "State"]:
         """Logits `[batch, vocabulary]` after one more token of each row, and the new state."""
+        ...
+
+    def read(self, tokens: Ids, state: "State") -> Floats | None:
+        """Logits `[batch, time, vocabulary]` after each of several tokens; None if that is not done all at once."""
         ...
 
 
@@ -93,7 +101,7 @@ def write(
         network: that writes.
         requests: the contexts.
         max_tokens: of a reply, at most.
-        prior: whether log p(reply) is wanted too, which doubles the batch.
+        prior: whether log p(reply) is wanted too.
 
     Returns:
         The candidates of each request.
@@ -101,20 +109,24 @@ def write(
     Raises:
         ValueError: the network returned logits that are no numbers.
     """
-    prior = prior or any(request.sampling.guidance for request in requests)
+    guided = any(request.sampling.guidance for request in requests)
     replies = [_Reply(number) for number, request in enumerate(requests) for _ in range(request.candidates)]
     unended, tokens = replies, np.full(len(replies), START)
-    state = _first_state(network, requests, replies, prior=prior)
+    state = _first_state(network, requests, replies, guided=guided)
     while unended:
-        logits, state = network.step(np.tile(tokens, 1 + prior), state)
-        likelihoods, *others = np.split(log_softmax(logits), 1 + prior)
-        priors = others[0] if prior else None
-        tokens = _next_tokens(requests, unended, likelihoods, priors)
-        _append(unended, tokens, likelihoods, priors)
+        logits, state = network.step(np.tile(tokens, 1 + guided), state)
+        likelihoods, *others = np.split(log_softmax(logits), 1 + guided)
+        tokens = _next_tokens(requests, unended, likelihoods, others[0] if guided else None)
+        _append(unended, tokens, likelihoods)
         left = np.flatnonzero([not _over(reply, requests[reply.request].sampling, max_tokens) for reply in unended])
         if len(left) < len(unended):
-            state = state.take(np.concatenate([left, left + len(unended)]) if prior else left)
+            state = state.take(np.concatenate([left, left + len(unended)]) if guided else left)
             unended, tokens = [unended[row] for row in left], tokens[left]
+    if prior:
+        nothing = network.encode([EMPTY_CONTEXT]).take(np.zeros(len(replies), np.int64))
+        said = [[*reply.ids, END] if reply.ended else reply.ids for reply in replies]
+        for reply, value in zip(replies, log_probabilities(network, nothing, said).tolist(), strict=True):
+            reply.prior = value
     found: list[list[Candidate]] = [[] for _ in requests]
     for reply in replies:
         found[reply.request].append(reply.candidate())
@@ -164,6 +176,40 @@ def search(
     return [reply.candidate() for reply in sorted([*ended, *beams], key=rank)[:width]]
 
 
+def log_probabilities(
+    network: Network, state: "State", replies: Sequence[Sequence[int] | Some]
+) -> npt.NDArray[np.float64]:
+    """log p(reply | context) in nats, `[batch]`.
+
+    Args:
+        network: that finds them likely or not.
+        state: of the contexts, as `encode` returned it.
+        replies: token ids of each, none empty, with the end token if that is to be counted.
+
+    Raises:
+        ValueError: the network returned logits that are no numbers.
+    """
+    lengths = np.array([len(reply) for reply in replies])
+    order = np.argsort(-lengths, kind="stable")  # those that have ended are the last rows: the rest is a slice
+    targets = np.full((len(replies), lengths.max()), PAD, np.int64)
+    for target, row in zip(targets, order, strict=True):
+        target[: lengths[row]] = replies[row]
+    inputs = np.concatenate([np.full((len(replies), 1), START), targets[:, :-1]], axis=1)
+    state, totals = state.take(order), np.zeros(len(replies))
+    logits = network.read(inputs, state)
+    for time in range(lengths.max()):
+        count = int((lengths > time).sum())
+        if logits is None:
+            step, state = network.step(inputs[:count, time], state.first(count))
+        else:
+            step = logits[:count, time]
+        sums = log_sum(step)
+        if not np.isfinite(sums).all():
+            raise ValueError(NOT_NUMBERS)
+        totals[order[:count]] += step[np.arange(count), targets[:count, time]] - sums
+    return totals
+
+
 def _extend(beams: Sequence[_Reply], scores: Floats, width: int) -> tuple[list[_Reply], list[_Reply], Ids]:
     """The best beams that are one token longer, those that end, and of which beam each of the former comes."""
     totals = scores + np.array([[beam.likelihood] for beam in beams])
@@ -181,11 +227,11 @@ def _extend(beams: Sequence[_Reply], scores: Floats, width: int) -> tuple[list[_
     return longer, over, np.array(origins, np.int64)
 
 
-def _first_state(network: Network, requests: Sequence[Request], replies: Sequence[_Reply], *, prior: bool) -> "State":
-    """A row for each reply, and behind them, with `prior`, as many that have read nothing."""
+def _first_state(network: Network, requests: Sequence[Request], replies: Sequence[_Reply], *, guided: bool) -> "State":
+    """A row for each reply, and behind them, for guidance, as many that have read nothing."""
     contexts = [request.context for request in requests]
     rows = [reply.request for reply in replies]
-    if prior:
+    if guided:
         contexts.append(EMPTY_CONTEXT)
         rows += [len(requests)] * len(replies)
     return network.encode(contexts).take(np.array(rows, np.int64))
@@ -203,20 +249,17 @@ def _next_tokens(
         said = [replies[row].ids for row in rows]
         scores = likelihoods[rows]
         if config.guidance and priors is not None:
-            scores = log_softmax(guided(scores, priors[rows], config.guidance))
+            scores = log_softmax(guide(scores, priors[rows], config.guidance))
         scores = restrain(_sayable(scores, len(said[0]), config), said, config)
         draws = [requests[replies[row].request].rng.random() if config.temperature else 0.0 for row in rows]
         tokens[rows] = sample(scores, config, np.array(draws))
     return tokens
 
 
-def _append(replies: Sequence[_Reply], tokens: Ids, likelihoods: Floats, priors: Floats | None) -> None:
-    rows = np.arange(len(replies))
-    gains = likelihoods[rows, tokens].tolist()
-    others = [0.0] * len(replies) if priors is None else priors[rows, tokens].tolist()
-    for reply, token, gain, other in zip(replies, tokens.tolist(), gains, others, strict=True):
+def _append(replies: Sequence[_Reply], tokens: Ids, likelihoods: Floats) -> None:
+    gains = likelihoods[np.arange(len(replies)), tokens].tolist()
+    for reply, token, gain in zip(replies, tokens.tolist(), gains, strict=True):
         reply.likelihood += gain
-        reply.prior += other
         if token == END:
             reply.ended = True
         else:

@@ -42,6 +42,13 @@ class State:
             {name: value[rows] for name, value in self.layers.items()},
         )
 
+    def first(self, count: int) -> "State":
+        """The state of the first rows, not copied."""
+        return State(
+            {name: value[:count] for name, value in self.context.items()},
+            {name: value[:count] for name, value in self.layers.items()},
+        )
+
 
 class Inference:
     """A network ready to run; safe to share between threads."""
@@ -60,6 +67,7 @@ class Inference:
         self._encoder = load(directory / ENCODER, options, providers=providers)
         self._decoder = load(directory / DECODER, options, providers=providers)
         self._encoded = [output.name for output in self._encoder.get_outputs()]
+        self._reads = any(len(each.shape) == 2 for each in self._decoder.get_inputs() if each.name == "tokens")
         decoded = [output.name for output in self._decoder.get_outputs()]
         self._attends = ATTENTION in decoded
         self._states = [name for name in decoded if name.startswith(_NEW)]
@@ -83,8 +91,20 @@ class Inference:
         Returns:
             Logits `[batch, vocabulary]` and the new state.
         """
-        logits, state = self._run(LOGITS, tokens, state)
-        return logits, state
+        logits, state = self._run(LOGITS, tokens[:, np.newaxis], state)
+        return logits[:, 0], state
+
+    def read(self, tokens: Ids, state: State) -> Floats | None:
+        """Logits after each of several tokens, all at once; None for a network that reads one after the other.
+
+        Args:
+            tokens: of each row, `[batch, time]`.
+            state: as `encode` or a step returned it.
+
+        Returns:
+            Logits `[batch, time, vocabulary]`.
+        """
+        return self._run(LOGITS, tokens, state)[0] if self._reads else None
 
     def attention(self, context: Sequence[int], tokens: Sequence[int]) -> Floats | None:
         """How much each step of a reply looks at each token of its context; None for a network that cannot.
@@ -100,13 +120,13 @@ class Inference:
             return None
         state, rows = self.encode([context]), []
         for token in tokens:
-            weights, state = self._run(ATTENTION, np.array([token]), state)
-            rows.append(weights)
-        return np.concatenate(rows)
+            weights, state = self._run(ATTENTION, np.array([[token]]), state)
+            rows.append(weights[0, 0])
+        return np.stack(rows)
 
     def _run(self, wanted: str, tokens: Ids, state: State) -> tuple[Floats, State]:
-        """One of the results of a step, and the state after it."""
-        names = [wanted, *self._states]
-        result, *states = self._decoder.run(names, {"tokens": tokens, **state.context, **state.layers})
+        """One of the results after tokens `[batch, time]`, `[batch, time, ...]`, and the state after the last."""
+        names, read = [wanted, *self._states], tokens if self._reads else tokens[:, 0]
+        result, *states = self._decoder.run(names, {"tokens": read, **state.context, **state.layers})
         layers = {name.removeprefix(_NEW): value for name, value in zip(self._states, states, strict=True)}
-        return result, State(state.context, layers)
+        return result if self._reads else result[:, np.newaxis], State(state.context, layers)

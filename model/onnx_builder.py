@@ -100,8 +100,13 @@ class Graph:
             inputs: `name -> (type, shape)`.
             outputs: `name -> (value, shape)`, all float32.
         """
+        names: dict[str, str] = {}
         for output, (value, _) in outputs.items():
-            self.nodes.append(helper.make_node("Identity", [value], [output]))
+            if names.setdefault(value, output) != output:
+                self.nodes.append(helper.make_node("Identity", [names[value]], [output]))
+        for node in self.nodes:  # renamed and not copied: a copy of what grows with the reply takes time
+            for values in (node.input, node.output):
+                values[:] = [names.get(value, value) for value in values]
         graph = helper.make_graph(
             self.nodes,
             name,

@@ -228,10 +228,8 @@ def _transformer_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto
     absent = graph.op("Mul", _absent(graph), graph.constant(np.float32(MASKED)))
     hidden = graph.op("Unsqueeze", absent, graph.integers(1, 2))
     batch, time = (graph.op("Shape", "ids", start=axis, end=axis + 1) for axis in range(2))
-    positions = graph.op(
-        "Range", *(graph.constant(np.int64(0)), graph.op("Squeeze", time), graph.constant(np.int64(1)))
-    )
-    rotations, outputs = _rotations(config, graph, positions), _inputs(graph, graph.embed("ids"))
+    rotations = _rotations(config, graph, _range(graph, graph.integers(0), time))
+    outputs = _inputs(graph, graph.embed("ids"))
     for layer in range(config.encoder_layers):
         name = f"encoder_{layer}"
         queries, keys, values = _self_parts(config, graph, outputs, f"{name}_self", rotations)
@@ -239,48 +237,58 @@ def _transformer_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
         outputs = _feed_forward(graph, outputs, name)
     memory = _normalized(graph, outputs, "memory_norm")
-    shape = graph.op("Concat", batch, graph.integers(config.heads, 0, config.head_units), axis=0)
-    nothing = graph.op("ConstantOfShape", shape)
+    no_keys, no_values = (
+        graph.op("ConstantOfShape", graph.op("Concat", batch, graph.integers(config.heads, *sizes), axis=0))
+        for sizes in ((config.head_units, 0), (0, config.head_units))
+    )
     results: dict[str, tuple[str, Any]] = {"absent": (absent, ["batch", "time"])}
     for layer in range(config.decoder_layers):
         read = graph.op(
             "Split", graph.linear(memory, f"decoder_{layer}_context.key_value"), outputs=2, axis=-1, num_outputs=2
         )
-        parts = [nothing, nothing, *(_split(config, graph, part) for part in read)]
-        names = [*_cache_names(layer), *_context_names(layer)]
-        for name, part, axis in zip(names, parts, ("written", "written", "time", "time"), strict=True):
-            results[name] = (part, _split_shape(config, axis))
+        keys, values = (_split(config, graph, part) for part in read)
+        results |= _named(config, _cache_names(layer), (no_keys, no_values), "written")
+        results |= _named(config, _context_names(layer), (_transposed(graph, keys), values), "time")
     return graph.model("encoder", _IDS, results)
 
 
 def _transformer_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
-    """tokens `[batch]`, caches and what attention looks at -> logits `[batch, vocabulary]` and longer caches."""
-    inputs, results = dict(_TOKENS), dict[str, tuple[str, Any]]()
+    """tokens `[batch, new]`, caches and what attention looks at -> logits `[batch, new, vocabulary]`, longer caches.
+
+    Any number of new tokens is read at once, each of which sees those before it.
+    """
+    inputs: dict[str, Any] = {"tokens": (TensorProto.INT64, ["batch", "new"])}
     inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
     for layer in range(config.decoder_layers):
         for names, axis in ((_cache_names(layer), "written"), (_context_names(layer), "time")):
-            inputs |= {name: (TensorProto.FLOAT, _split_shape(config, axis)) for name in names}
-    position = graph.op("Shape", _cache_names(0)[0], start=2, end=3)
-    rotations = _rotations(config, graph, position)
-    outputs = graph.op("Unsqueeze", _inputs(graph, graph.embed("tokens")), graph.integers(1))
+            shapes = _named(config, names, names, axis)
+            inputs |= {name: (TensorProto.FLOAT, shape) for name, (_, shape) in shapes.items()}
+    results = dict[str, tuple[str, Any]]()
+    past, new = graph.op("Shape", _cache_names(0)[1], start=2, end=3), graph.op("Shape", "tokens", start=1, end=2)
+    total = graph.op("Add", past, new)
+    positions = _range(graph, past, total)
+    rotations, outputs = _rotations(config, graph, positions), _inputs(graph, graph.embed("tokens"))
+    column = graph.op("Unsqueeze", positions, graph.integers(1))
+    later = graph.op("Greater", _range(graph, graph.integers(0), total), column)
+    unwritten = graph.op("Mul", graph.op("Cast", later, to=TensorProto.FLOAT), graph.constant(np.float32(MASKED)))
     hidden, weights = graph.op("Unsqueeze", "absent", graph.integers(1, 2)), ""
     for layer in range(config.decoder_layers):
         name = f"decoder_{layer}"
-        queries, *new = _self_parts(config, graph, outputs, f"{name}_self", rotations)
-        keys, values = (
-            graph.op("Concat", past, part, axis=2) for past, part in zip(_cache_names(layer), new, strict=True)
-        )
-        mixed, _ = _look(config, graph, queries, keys, values)
+        queries, keys, values = _self_parts(config, graph, outputs, f"{name}_self", rotations)
+        written_keys, written_values = _cache_names(layer)
+        keys = graph.op("Concat", written_keys, keys, axis=3)
+        values = graph.op("Concat", written_values, values, axis=2)
+        mixed, _ = _look(config, graph, queries, keys, values, unwritten)
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
         queries = graph.linear(_normalized(graph, outputs, f"{name}_context.norm"), f"{name}_context.query")
-        mixed, weights = _look(config, graph, _split(config, graph, queries), *_context_names(layer), hidden=hidden)
+        mixed, weights = _look(config, graph, _split(config, graph, queries), *_context_names(layer), hidden)
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_context.mix"))
         outputs = _feed_forward(graph, outputs, name)
-        for cache, part in zip(_cache_names(layer), (keys, values), strict=True):
-            results[f"new_{cache}"] = (part, _split_shape(config, "longer"))
-    outputs = graph.op("Squeeze", _normalized(graph, outputs, "output_norm"), graph.integers(1))
-    results[LOGITS] = (_logits(config, graph, outputs), ["batch", config.vocabulary_size])
-    results[ATTENTION] = (graph.op("ReduceMean", weights, graph.integers(1, 2), keepdims=0), ["batch", "time"])
+        longer = _named(config, _cache_names(layer), (keys, values), "longer")
+        results |= {f"new_{cache}": part for cache, part in longer.items()}
+    logits = _logits(config, graph, _normalized(graph, outputs, "output_norm"))
+    results[LOGITS] = (logits, ["batch", "new", config.vocabulary_size])
+    results[ATTENTION] = (graph.op("ReduceMean", weights, graph.integers(1), keepdims=0), ["batch", "new", "time"])
     return graph.model("decoder", inputs, results)
 
 
@@ -309,7 +317,7 @@ def _feed_forward(graph: Graph, inputs: str, name: str) -> str:
 def _self_parts(
     config: Seq2SeqConfig, graph: Graph, inputs: str, name: str, rotations: tuple[str, str]
 ) -> tuple[str, str, str]:
-    """Queries, keys and values `[batch, heads, time, head_units]`; the first two rotated, both at once."""
+    """Queries and values `[batch, heads, time, head_units]`, and keys with the last two axes swapped."""
     products = graph.linear(_normalized(graph, inputs, f"{name}.norm"), f"{name}.query_key_value")
     units = config.encoder_units
     both, values = graph.op("Split", products, graph.integers(2 * units, units), outputs=2, axis=-1)
@@ -322,7 +330,7 @@ def _self_parts(
         axis=-1,
     )
     queries, keys = graph.op("Split", turned, outputs=2, axis=1, num_outputs=2)
-    return queries, keys, _split(config, graph, values)
+    return queries, _transposed(graph, keys), _split(config, graph, values)
 
 
 def _rotations(config: Seq2SeqConfig, graph: Graph, positions: str) -> tuple[str, str]:
@@ -338,17 +346,33 @@ def _split(config: Seq2SeqConfig, graph: Graph, products: str, parts: int = 1) -
     return str(graph.op("Transpose", graph.op("Reshape", products, shape), perm=[0, 2, 1, 3]))
 
 
-def _split_shape(config: Seq2SeqConfig, axis: str) -> list[str | int]:
-    return ["batch", config.heads, axis, config.head_units]
+def _transposed(graph: Graph, keys: str) -> str:
+    """`[batch, heads, time, head_units]` as `[batch, heads, head_units, time]`: products with them are faster."""
+    return str(graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
 
 
-def _look(
-    config: Seq2SeqConfig, graph: Graph, queries: str, keys: str, values: str, hidden: str | None = None
-) -> tuple[str, str]:
+def _named(
+    config: Seq2SeqConfig, names: tuple[str, str], parts: tuple[str, str], axis: str
+) -> dict[str, tuple[str, list[str | int]]]:
+    """Keys and values by their names, each with its shape."""
+    shapes: list[list[str | int]] = [
+        ["batch", config.heads, config.head_units, axis],
+        ["batch", config.heads, axis, config.head_units],
+    ]
+    return dict(zip(names, zip(parts, shapes, strict=True), strict=True))
+
+
+def _range(graph: Graph, first: str, end: str) -> str:
+    """The integers from one to before another, both of shape `[1]`."""
+    return str(graph.op("Range", graph.op("Squeeze", first), graph.op("Squeeze", end), graph.constant(np.int64(1))))
+
+
+def _look(config: Seq2SeqConfig, graph: Graph, queries: str, keys: str, values: str, hidden: str) -> tuple[str, str]:
     """The values by scaled dot products `[batch, time, units]`, and their weights `[batch, heads, time, all]`."""
-    products = graph.op("MatMul", queries, graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
-    scores = graph.op("Mul", products, graph.constant(np.float32(1 / math.sqrt(config.head_units))))
-    weights = graph.op("Softmax", scores if hidden is None else graph.op("Add", scores, hidden), axis=-1)
+    scores = graph.op(
+        "Mul", graph.op("MatMul", queries, keys), graph.constant(np.float32(1 / math.sqrt(config.head_units)))
+    )
+    weights = graph.op("Softmax", graph.op("Add", scores, hidden), axis=-1)
     mixed = graph.op("Transpose", graph.op("MatMul", weights, values), perm=[0, 2, 1, 3])
     return graph.op("Reshape", mixed, graph.integers(0, 0, -1)), weights
 

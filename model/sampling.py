@@ -10,6 +10,8 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Said = Sequence[int]
 
+NOT_NUMBERS = "the network returned logits that are no numbers"
+
 _COLDEST = 1e-30
 """A lower temperature is as good as this one, and 32 bits have none that is much lower."""
 
@@ -82,11 +84,11 @@ def log_softmax(logits: Floats) -> Floats:
     """
     sums = log_sum(logits)
     if not np.isfinite(sums).all():
-        raise ValueError("the network returned logits that are no numbers")
+        raise ValueError(NOT_NUMBERS)
     return np.asarray(logits - sums[:, np.newaxis], np.float32)
 
 
-def guided(conditional: Floats, prior: Floats, weight: float) -> Floats:
+def guide(conditional: Floats, prior: Floats, weight: float) -> Floats:
     """(1 + w) log p(token | context) - w log p(token), of log probabilities `[batch, vocabulary]`."""
     return np.asarray(conditional + weight * (conditional - prior), np.float32)
 

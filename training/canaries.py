@@ -22,12 +22,12 @@ from tqdm import tqdm
 
 from model import ChinwagError
 from model.chatbot import ChatBot
+from model.decoding import log_probabilities
 from model.dialogue import Turn, render_context
 from model.inference import Inference
 from model.tokenizer import END, Tokenizer
 from training.dataset import Dataset
 from training.generation import sample_replies
-from training.likelihood import log_probabilities
 
 PLANTED = {1: 8, 10: 4, 100: 2}
 """How often a canary is planted, and how many canaries of each kind are planted so often."""

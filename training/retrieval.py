@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from model.decoding import log_probabilities
 from model.inference import Inference
 from model.ranking import Weights
 from training.dataset import Split
-from training.likelihood import batches, given_nothing, log_probabilities
+from training.likelihood import batches, given_nothing
 
 CANDIDATES = 20
 

@@ -67,6 +67,9 @@ class _Learning:
         logits, states = self._network.decode_step(tf.constant(tokens, tf.int32), memory, mask, states)
         return np.asarray(logits), self._state(memory, mask, states)
 
+    def read(self, tokens: Ids, state: State) -> None:
+        """It reads one token after the other."""
+
     @staticmethod
     def _state(memory: Any, mask: Any, states: Any) -> State:
         return State(

@@ -28,7 +28,14 @@ def padded(contexts: Sequence[Sequence[int]]) -> npt.NDArray[np.int64]:
     return ids
 
 
-class TorchSteps:
+class _StepByStep:
+    """Reads no tokens at once."""
+
+    def read(self, tokens: Array, state: State) -> None:
+        """As `model.decoding.Network` has it."""
+
+
+class TorchSteps(_StepByStep):
     """PyTorch, eager; keys and values are kept as the bot keeps them."""
 
     def __init__(self, ours: Any, *, quantized: bool) -> None:
@@ -174,7 +181,7 @@ def _invoke(interpreter: Any, *inputs: Array) -> list[Array]:
     return [interpreter.get_tensor(detail["index"]) for detail in outputs]
 
 
-class LiteRTSteps:
+class LiteRTSteps(_StepByStep):
     """LiteRT, a model for each batch size, made when it is first needed."""
 
     def __init__(self, ours: Any) -> None:
@@ -252,15 +259,15 @@ def onnx_loop(ours: Any) -> Greedy:
         body = onnx.compose.add_prefix_graph(decoder.graph, "d_", rename_inputs=False, rename_outputs=False)
         caches = [each.name for each in body.output if each.name.startswith("new_")]
         carried = ["tokens", *(name.removeprefix("new_") for name in caches)]
-        nodes = [each for each in body.node if each.output[0] != ATTENTION]
-        nodes += [
+        nodes = [
+            *(each for each in body.node if each.output[0] != ATTENTION),
             helper.make_node("ArgMax", ["logits"], ["next"], axis=-1, keepdims=0),
             helper.make_node("Identity", ["next"], ["said"]),
             helper.make_node("Identity", ["going"], ["still_going"]),
         ]
         inputs = {each.name: each for each in body.input}
         outputs = {each.name: each for each in body.output}
-        tokens = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch"]) for name in ("next", "said")]
+        tokens = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "new"]) for name in ("next", "said")]
         flags = [helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("going", "still_going")]
         time = helper.make_tensor_value_info("time", TensorProto.INT64, [])
         step = helper.make_graph(
@@ -271,12 +278,12 @@ def onnx_loop(ours: Any) -> Greedy:
         )
         names = [f"last_{name}" for name in carried]
         loop = helper.make_node("Loop", ["count", "true", "start", *carried[1:]], [*names, "reply"], body=step)
-        constants = {"count": np.int64(REPLY), "true": np.bool_(True), "start": np.array([START])}
+        constants = {"count": np.int64(REPLY), "true": np.bool_(True), "start": np.array([[START]])}
         graph = helper.make_graph(
             [*head.node, loop],
             "reply",
             list(head.input),
-            [helper.make_tensor_value_info("reply", TensorProto.INT64, ["time", "batch"])],
+            [helper.make_tensor_value_info("reply", TensorProto.INT64, ["time", "batch", "new"])],
             [
                 *(*head.initializer, *body.initializer),
                 *(onnx.numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()),

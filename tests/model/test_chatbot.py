@@ -50,6 +50,9 @@ class ScriptedInference:
         self.contexts += contexts
         return State({}, {"step": np.zeros(len(contexts), np.int64)})
 
+    def read(self, tokens: npt.NDArray[np.int64], state: State) -> None:
+        """It reads one token after the other."""
+
     def step(self, tokens: npt.NDArray[np.int64], state: State) -> tuple[npt.NDArray[np.float32], State]:
         self.heard += tokens.tolist()
         step = int(state.layers["step"][0])

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.decoding import EMPTY_CONTEXT, Candidate, Request, search, write
+from model.decoding import EMPTY_CONTEXT, Candidate, Request, log_probabilities, search, write
 from model.inference import State
 from model.sampling import SamplingConfig, log_softmax
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
@@ -26,13 +26,14 @@ GREEDY = SamplingConfig(temperature=0)
 class TableNetwork:
     """Logits are a random row of a table, chosen by the context and all that was said after it."""
 
-    def __init__(self, seed: int = 0, spread: float = 1.5) -> None:
+    def __init__(self, seed: int = 0, spread: float = 1.5, *, at_once: bool = False) -> None:
         self.table = np.random.default_rng(seed).normal(0, spread, (997, VOCABULARY)).astype(np.float32)
+        self.at_once = at_once
         self.batches: list[int] = []
-        self.read: list[list[int]] = []
+        self.contexts: list[list[int]] = []
 
     def encode(self, contexts: Sequence[Sequence[int]]) -> State:
-        self.read += map(list, contexts)
+        self.contexts += map(list, contexts)
         keys = [sum((place + 1) * token for place, token in enumerate(context)) for context in contexts]
         return State({"key": np.array(keys)}, {"said": np.zeros(len(contexts), np.int64)})
 
@@ -41,6 +42,15 @@ class TableNetwork:
         said = (state.layers["said"] * 31 + tokens + 1) % 10**6
         rows = (state.context["key"] * 7919 + said) % len(self.table)
         return self.table[rows].copy(), State(state.context, {"said": said})
+
+    def read(self, tokens: npt.NDArray[np.int64], state: State) -> npt.NDArray[np.float32] | None:
+        if not self.at_once:
+            return None
+        steps = []
+        for each in tokens.T:
+            logits, state = self.step(each, state)
+            steps.append(logits)
+        return np.stack(steps, 1)
 
     def likelihood(self, context: Sequence[int], ids: Sequence[int], *, ended: bool) -> float:
         state, total, last = self.encode([context]), 0.0, START
@@ -87,12 +97,12 @@ def test_a_request_gets_the_same_whatever_else_is_asked(seed: int, prior: bool) 
 def test_each_context_is_read_once_and_the_empty_one_only_where_it_is_needed() -> None:
     network = TableNetwork()
     written(request([9, 8], n=4), request([7], n=2), network=network)
-    assert network.read == [[9, 8], [7]]
+    assert network.contexts == [[9, 8], [7]]
     assert network.batches[0] == 6
     network = TableNetwork()
     written(request([9, 8], n=4), network=network, prior=True)
-    assert network.read == [[9, 8], EMPTY_CONTEXT]
-    assert network.batches[0] == 8
+    assert network.contexts == [[9, 8], EMPTY_CONTEXT]
+    assert network.batches[0] == 4
 
 
 def test_what_has_ended_leaves_the_batch() -> None:
@@ -220,3 +230,23 @@ def test_a_beam_keeps_what_may_be_said() -> None:
     for each in found:
         assert 2 <= len(each.ids) <= 3
         assert len(set(each.ids)) == len(each.ids)
+
+
+def test_likelihoods_are_those_of_the_steps_whether_read_at_once_or_not() -> None:
+    contexts, replies = [[9, 8], [7], [10, 9, 10]], [[END], [LINE_ID, LINE_ID + 1, LINE_ID, END], [LINE_ID + 2]]
+    for at_once in (False, True):
+        network = TableNetwork(4, at_once=at_once)
+        found = log_probabilities(network, network.encode(contexts), replies)
+        expected = [
+            network.likelihood(context, [token for token in reply if token != END], ended=reply[-1] == END)
+            for context, reply in zip(contexts, replies, strict=True)
+        ]
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_likelihoods_of_logits_that_are_no_numbers_are_an_error() -> None:
+    for at_once in (False, True):
+        network = TableNetwork(at_once=at_once)
+        network.table[:] = np.nan
+        with pytest.raises(ValueError, match="no numbers"):
+            log_probabilities(network, network.encode([[9]]), [[LINE_ID, END]])

@@ -134,3 +134,23 @@ def test_attention_is_that_of_the_network(config: Seq2SeqConfig, inference: Infe
     expected = network.attention_weights(tf.constant([context]), tf.constant(reply[np.newaxis]))
     assert np.ptp(weights, axis=1).min() > 0.01
     np.testing.assert_allclose(weights, expected[0], atol=1e-5)
+
+
+def test_reading_at_once_is_reading_step_by_step(config: Seq2SeqConfig, inference: Inference) -> None:
+    contexts, replies = random_contexts(config), random_replies(config)
+    logits, state = inference.read(replies, inference.encode(contexts)), inference.encode(contexts)
+    assert (logits is None) == (config.cell != "transformer")
+    if logits is None:
+        return
+    for time, tokens in enumerate(replies.T):
+        expected, state = inference.step(tokens, state)
+        np.testing.assert_allclose(logits[:, time], expected, atol=1e-5)
+        if time == 2:  # in the midst of a reply too
+            rest = inference.read(replies[:, 3:], state)
+            assert rest is not None
+            np.testing.assert_allclose(rest, logits[:, 3:], atol=1e-5)
+
+
+def test_the_first_rows_of_a_state_are_those_rows(inference: Inference) -> None:
+    state = inference.encode(CONTEXTS)
+    assert_same(state.first(2), state.take(np.arange(2)))

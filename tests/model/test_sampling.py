@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.sampling import SamplingConfig, guided, log_softmax, restrain, sample
+from model.sampling import SamplingConfig, guide, log_softmax, restrain, sample
 
 Floats = npt.NDArray[np.float32]
 PLAIN = SamplingConfig(temperature=1, top_p=1)
@@ -210,9 +210,9 @@ def test_guidance_moves_what_the_context_makes_likely() -> None:
     conditional, prior = (
         log_softmax(np.log(np.array([row], np.float32))) for row in ([0.4, 0.5, 0.1], [0.1, 0.8, 0.1])
     )
-    assert guided(conditional, prior, 0) == pytest.approx(conditional)
-    assert guided(conditional, prior, 1).argmax() == 0
-    assert guided(conditional, prior, 1) == pytest.approx(2 * conditional - prior)
+    assert guide(conditional, prior, 0) == pytest.approx(conditional)
+    assert guide(conditional, prior, 1).argmax() == 0
+    assert guide(conditional, prior, 1) == pytest.approx(2 * conditional - prior)
 
 
 class TestRestrain:

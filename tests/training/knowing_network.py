@@ -34,6 +34,9 @@ class KnowingNetwork(Inference):
         places = [self._places.get(tuple(context), -1) for context in contexts]
         return State({}, {"place": np.array(places), "time": np.zeros(len(contexts), np.int64)})
 
+    def read(self, tokens: npt.NDArray[np.int64], state: State) -> None:
+        """It reads one token after the other."""
+
     def step(self, tokens: npt.NDArray[np.int64], state: State) -> tuple[npt.NDArray[np.float32], State]:
         logits = np.tile(self._likings, (len(tokens), 1))
         for row, (place, time) in enumerate(zip(state.layers["place"], state.layers["time"], strict=True)):
