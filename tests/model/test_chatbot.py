@@ -21,7 +21,7 @@ from model.inference import State
 from model.ranking import Weights
 from model.reply import LIKELIEST, Question, ReplyConfig
 from model.sampling import SamplingConfig
-from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
+from model.tokenizer import CONTROL_SYMBOLS, END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
 
 FACTS = BundleFacts(preset="base", network={}, max_context_tokens=8, max_reply_tokens=6, training={})
 ONE = ReplyConfig(candidates=1, guarded=False)
@@ -178,6 +178,48 @@ def test_a_bundle_of_a_real_network_replies(tiny_bundle: Path) -> None:
         assert reply == clean_text(reply) != ""
         assert reply == bot.reply(turns, rng(), ONE)
         assert bot.reply(turns, rng(1), LIKELIEST) == bot.reply(turns, rng(2), LIKELIEST)
+
+
+NASTY = {
+    "ten thousand letters": "x" * 10_000,
+    "ten thousand words": "how are you " * 3_000,
+    "no words": "?!... --- :: ,,",
+    "only emoji": "👍🦡🧭" * 200,
+    "right to left": "\u202eשלום עולם, مرحبا بالعالم",  # noqa: RUF001
+    "zalgo": "z\u0321\u0335a\u034a\u0334l\u0337g\u0338o" * 300,
+    "control characters": "".join(map(chr, range(32))) + "\x7f\x85\u2028\ufeff",
+    "half a character": "\ud800 \udfff",
+    "markers": " ".join(CONTROL_SYMBOLS) + " <s></s><pad><unk><0x41> \u2581",
+    "many lines": "hello\n" * 2_000,
+}
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY.keys())
+def test_any_text_gets_a_sound_reply(tiny_bundle: Path, text: str) -> None:
+    bot = ChatBot.load(tiny_bundle)
+    for turns in ([Turn("ann", clean_text(text))], [Turn("ann", clean_text(text)), Turn(ME, clean_text(text))] * 40):
+        (reply,) = bot.replies([Question(turns, rng())])
+        assert reply.text == clean_text(reply.text) != ""
+        assert len(reply.text) < 500
+        assert not set(bot.tokenizer.encode(clean_text(text))) & set(SILENT)
+
+
+def test_logits_that_are_no_numbers_are_an_error(tokenizer: Tokenizer) -> None:
+    bot, _ = spelling(tokenizer, [{0: np.nan}])
+    with pytest.raises(ValueError, match="no numbers"):
+        bot.reply(TURNS, rng())
+
+
+@pytest.mark.parametrize("name", [HEAD, *FILES])
+def test_a_flipped_bit_is_found(tiny_bundle: Path, tmp_path: Path, name: str) -> None:
+    directory = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    content = bytearray((directory / name).read_bytes())
+    for place in (0, len(content) // 2, len(content) - 2):
+        content[place] ^= 4
+        (directory / name).write_bytes(content)
+        with pytest.raises(ModelFormatError, match="damaged"):
+            ChatBot.load(directory)
+        content[place] ^= 4
 
 
 def test_replies_depend_on_the_context(tiny_bundle: Path) -> None:
