@@ -20,7 +20,7 @@ EMPTY_CONTEXT = [END]
 Some = npt.NDArray[np.integer[Any]]
 """Token ids of any integer type."""
 
-_UNSAYABLE = [PAD, UNKNOWN, START, *range(END + 1, LINE_ID)]
+_UNSAYABLE = np.array([PAD, UNKNOWN, START, *range(END + 1, LINE_ID)])
 
 
 class Network(Protocol):
@@ -114,9 +114,9 @@ def write(
     unended, tokens = replies, np.full(len(replies), START)
     state = _first_state(network, requests, replies, guided=guided)
     while unended:
-        logits, state = network.step(np.tile(tokens, 1 + guided), state)
-        likelihoods, *others = np.split(log_softmax(logits), 1 + guided)
-        tokens = _next_tokens(requests, unended, likelihoods, others[0] if guided else None)
+        logits, state = network.step(np.tile(tokens, 2) if guided else tokens, state)
+        likelihoods = log_softmax(logits)
+        tokens = _next_tokens(requests, unended, likelihoods[: len(unended)], likelihoods[len(unended) :])
         _append(unended, tokens, likelihoods)
         left = np.flatnonzero([not _over(reply, requests[reply.request].sampling, max_tokens) for reply in unended])
         if len(left) < len(unended):
@@ -166,7 +166,9 @@ def search(
     state, beams, tokens, ended = network.encode([context]), [_Reply(0)], np.array([START]), list[_Reply]()
     for time in range(max_tokens):
         logits, state = network.step(tokens, state)
-        scores = restrain(_sayable(log_softmax(logits), time, config), [beam.ids for beam in beams], config)
+        scores = log_softmax(logits)
+        _forbid_unsayable(scores, time, config)
+        scores = restrain(scores, [beam.ids for beam in beams], config)
         beams, over, origins = _extend(beams, scores, width)
         ended = sorted([*ended, *over], key=rank)[:width]
         best = max((score(beam.likelihood, max_tokens + 1) for beam in beams), default=-np.inf)
@@ -237,22 +239,21 @@ def _first_state(network: Network, requests: Sequence[Request], replies: Sequenc
     return network.encode(contexts).take(np.array(rows, np.int64))
 
 
-def _next_tokens(
-    requests: Sequence[Request], replies: Sequence[_Reply], likelihoods: Floats, priors: Floats | None
-) -> Ids:
-    """The next token of each reply; those of a request stand together, and those of like settings are drawn at once."""
-    groups: dict[SamplingConfig, list[int]] = {}
+def _next_tokens(requests: Sequence[Request], replies: Sequence[_Reply], likelihoods: Floats, priors: Floats) -> Ids:
+    """The next token of each reply; those with the same settings are drawn at once."""
+    groups: dict[int, list[int]] = {}  # by their objects: to compare settings takes as long as to draw
     for row, reply in enumerate(replies):
-        groups.setdefault(requests[reply.request].sampling, []).append(row)
+        groups.setdefault(id(requests[reply.request].sampling), []).append(row)
     tokens = np.empty(len(replies), np.int64)
-    for config, rows in groups.items():
-        said = [replies[row].ids for row in rows]
+    for rows in groups.values():
+        group = [replies[row] for row in rows]
+        config, said = requests[group[0].request].sampling, [reply.ids for reply in group]
         scores = likelihoods[rows]
-        if config.guidance and priors is not None:
+        if config.guidance:
             scores = log_softmax(guide(scores, priors[rows], config.guidance))
-        scores = restrain(_sayable(scores, len(said[0]), config), said, config)
-        draws = [requests[replies[row].request].rng.random() if config.temperature else 0.0 for row in rows]
-        tokens[rows] = sample(scores, config, np.array(draws))
+        _forbid_unsayable(scores, len(said[0]), config)
+        draws = [requests[reply.request].rng.random() if config.temperature else 0.0 for reply in group]
+        tokens[rows] = sample(restrain(scores, said, config), config, np.array(draws))
     return tokens
 
 
@@ -266,15 +267,13 @@ def _append(replies: Sequence[_Reply], tokens: Ids, likelihoods: Floats) -> None
             reply.ids.append(token)
 
 
-def _sayable(scores: Floats, time: int, config: SamplingConfig) -> Floats:
-    """Scores with what is no part of a reply at this time made impossible."""
-    scores = scores.copy()
+def _forbid_unsayable(scores: Floats, time: int, config: SamplingConfig) -> None:
+    """Make impossible what is no part of a reply at this time."""
     scores[:, _UNSAYABLE] = -np.inf
     if time < config.min_tokens:
         scores[:, END] = -np.inf
     if time == 0:
         scores[:, LINE_ID] = -np.inf
-    return scores
 
 
 def _over(reply: _Reply, config: SamplingConfig, max_tokens: int) -> bool:

@@ -11,6 +11,9 @@ by round, so that a busy machine treats all alike. Medians are printed, in milli
 - eight: 8 sampled candidates of 20 tokens, with log p(reply) beside log p(reply | context), as the bot's ranking needs
   them. The ways that give logits are driven by the bot's own `model.decoding.write`.
 
+The last line sets the time of a greedy token beside the time that reading the weights of a step from memory takes, at
+the rate at which the same process reads a large array.
+
 Ways: `chinwag`, what the bot does (int8 graphs, a step at a time, ONNX Runtime); `float`, the same graphs in float32;
 `loop`, the same int8 graphs as one whose Loop writes the greedy reply; `torch`, PyTorch with cached keys and values;
 `torch-int8`, its layers quantised dynamically; `litert`, an int8 step of LiteRT with caches of fixed size;
@@ -76,10 +79,13 @@ class Way:
         steps: gives logits a token at a time; None for one that only writes whole replies.
         greedy: writes the likeliest reply to a context.
         eight: writes candidates; None for one that cannot.
+        weights: bytes of weights that a step reads; 0 where it is not known.
     """
 
-    def __init__(self, steps: Network | None, greedy: Greedy | None = None, eight: Greedy | None = None) -> None:
-        self.steps = steps
+    def __init__(
+        self, steps: Network | None, greedy: Greedy | None = None, eight: Greedy | None = None, weights: int = 0
+    ) -> None:
+        self.steps, self.weights = steps, weights
         self.greedy = greedy or self._greedy
         self.eight = eight or (self._eight if steps else None)
 
@@ -118,12 +124,28 @@ def difference(way: Way, ours: Any) -> float:
 
 
 def _chinwag(ours: Any, *, quantized: bool) -> Way:
+    import onnx
+
+    from model.bundle import DECODER
     from model.inference import Inference
     from model.onnx_graph import export
 
     with tempfile.TemporaryDirectory() as folder:
         export(ours, Path(folder), quantized=quantized)
-        return Way(Inference(Path(folder)))
+        graph = onnx.load(Path(folder) / DECODER, load_external_data=False).graph
+        places = [{entry.key: entry.value for entry in tensor.external_data} for tensor in graph.initializer]
+        weights = sum(int(place.get("length", 0)) for place in places)
+        return Way(Inference(Path(folder)), weights=weights)
+
+
+def read_rate() -> float:
+    """Bytes of memory that a thread reads in a second: the best of some tries on more than any cache holds."""
+    array, times = np.ones(2**25, np.int64), []
+    for _ in range(3):
+        start = time.perf_counter()
+        array.max()
+        times.append(time.perf_counter() - start)
+    return float(array.nbytes / min(times))
 
 
 def _make(name: str, ours: Any) -> Way:
@@ -152,6 +174,9 @@ def serve(name: str, preset: str) -> None:
         answer(context)
     print(json.dumps(difference(way, ours)), flush=True)
     for line, context in zip(sys.stdin, contexts(999), strict=False):
+        if line.strip() == "memory":
+            print(json.dumps((way.weights, read_rate())), flush=True)
+            continue
         answer = {"greedy": way.greedy, "eight": way.eight}[line.strip()]
         start = time.perf_counter()
         if answer is not None:
@@ -203,13 +228,21 @@ def main() -> None:
                     times.setdefault((name, question), []).append(1000 * seconds)
     medians = {key: statistics.median(each) for key, each in times.items()}
     print(f"{'':<14}{'greedy':>12}{'of chinwag':>12}{'eight':>12}{'of chinwag':>12}")
-    for name, process in processes.items():
+    for name in processes:
         row = f"{name:<14}"
         for question in ("greedy", "eight"):
             value, own = medians.get((name, question)), medians.get(("chinwag", question))
             row += f"{value:>9.1f} ms" if value else f"{'':>12}"
             row += f"{value / own:>12.2f}" if value and own else f"{'':>12}"
         print(row.rstrip())
+    if "chinwag" in processes:
+        weights, rate = ask("chinwag", "memory")
+        token, least = medians["chinwag", "greedy"] / REPLY, 1000 * weights / rate
+        print(
+            f"A token takes {token:.2f} ms; its {weights / 1e6:.1f} MB of weights, at {rate / 1e9:.1f} GB a second, "
+            f"{least:.2f} ms: {token / least:.1f} times as long."
+        )
+    for process in processes.values():
         process.kill()
 
 
