@@ -11,11 +11,14 @@ from typing import Any
 import aiohttp
 import discord
 import numpy as np
+from discord import app_commands
 
+from bot.commands import Answers, MemberCommands, why_this_reply
 from bot.history import gather_context, is_speech, known_target
 from bot.live_model import ReplyModel
 from bot.reply_queue import BusyError, ReplyQueue
-from model.reply import Question, ReplyConfig
+from model.consent import Consent
+from model.reply import Question, Reply, ReplyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class ChinwagClient(discord.Client):
         *,
         rng: np.random.Generator | None = None,
         replies: ReplyConfig | None = None,
+        consent: Consent | None = None,
         workers: int | None = None,
         guild_ready_timeout: float = 2.0,
     ) -> None:
@@ -53,6 +57,7 @@ class ChinwagClient(discord.Client):
             model: turns a context into a reply.
             rng: where the replies' randomness comes from.
             replies: how they are found.
+            consent: who wants to be left out; without it, members cannot say so.
             workers: threads that think; by default one for each processor.
             guild_ready_timeout: seconds without another server that end the start.
         """
@@ -62,7 +67,12 @@ class ChinwagClient(discord.Client):
             guild_ready_timeout=guild_ready_timeout,
         )
         self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
-        self._replies = replies or ReplyConfig()
+        self._replies, self._consent = replies or ReplyConfig(), consent
+        self._answers = Answers()
+        self.tree = app_commands.CommandTree(self)
+        self.tree.add_command(why_this_reply(self._answers))
+        if consent is not None:
+            self.tree.add_command(MemberCommands(consent))
         self._rng = rng if rng is not None else np.random.default_rng()
         self._guard_parsers()
 
@@ -74,6 +84,10 @@ class ChinwagClient(discord.Client):
             self._connection._intents.message_content = True
         else:
             logger.info("Message Content is not granted: only mentions, replies to them and DMs can be read.")
+        try:
+            await self.tree.sync()
+        except discord.HTTPException as error:  # another server than Discord's may have no commands
+            logger.warning("The commands cannot be offered: HTTP %s, code %s.", error.status, error.code)
 
     async def close(self) -> None:
         """Answer what is being thought about, refuse what still waits, and disconnect."""
@@ -94,7 +108,9 @@ class ChinwagClient(discord.Client):
             return
         async with _typing(message.channel):
             answer = await self._compose(message)
-        await _send(message, answer)
+        sent = await _send(message, answer if isinstance(answer, str) else shorten(answer.text))
+        if sent is not None and isinstance(answer, Reply):
+            self._answers.remember(sent.id, answer)
 
     def _is_addressed(self, message: discord.Message) -> bool:
         # `user.mentioned_in(message)` is no use here: it is true for @everyone.
@@ -106,20 +122,21 @@ class ChinwagClient(discord.Client):
         # A reply with its ping switched off. Discord hides its text unless Message Content is granted.
         return bool(message.content) or self.intents.message_content
 
-    async def _compose(self, message: discord.Message) -> str:
+    async def _compose(self, message: discord.Message) -> Reply | str:
+        """The answer, or what is said where there is none."""
         readable = message.guild is None or self.intents.message_content
         try:
-            turns = await gather_context(message, self.user.id, recent=readable)
+            excluded = await asyncio.to_thread(self._consent.excluded) if self._consent else frozenset[str]()
+            turns = await gather_context(message, self.user.id, recent=readable, excluded=excluded)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
             question = Question(turns, self._rng.spawn(1)[0], self._replies)
-            reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
+            return await self._queue.reply(question, server=(message.guild or message.channel).id)
         except BusyError:
             logger.info("Too busy for message %s.", message.id)
             return BUSY
         except Exception:
             logger.exception("No reply to message %s.", message.id)
             return FAILURE
-        return shorten(reply.text)
 
     def _guard_parsers(self) -> None:
         # discord.py stops altogether at an event that it cannot read; other servers than Discord's send such.
@@ -150,13 +167,15 @@ async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
         yield
 
 
-async def _send(message: discord.Message, answer: str) -> None:
+async def _send(message: discord.Message, answer: str) -> discord.Message | None:
+    """Reply to a message; None if that fails."""
     try:
-        await message.reply(answer, mention_author=False)
+        return await message.reply(answer, mention_author=False)
     except discord.HTTPException as error:  # deleted meanwhile, or no permission
         logger.warning("Could not answer message %s: HTTP %s, code %s.", message.id, error.status, error.code)
     except _NETWORK_ERRORS as error:
         logger.warning("Could not answer message %s: %s.", message.id, type(error).__name__)
+    return None
 
 
 def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -1,7 +1,7 @@
 """Discord messages in, the turns of a context out."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
 import discord
@@ -15,7 +15,9 @@ _RECENT_MESSAGES = 20
 _PAUSE = timedelta(minutes=30)  # a longer silence ends a conversation
 
 
-async def gather_context(message: discord.Message, me: int, *, recent: bool) -> list[Turn]:
+async def gather_context(
+    message: discord.Message, me: int, *, recent: bool, excluded: Collection[str] = ()
+) -> list[Turn]:
     """The conversation that `message` answers, with `message` as its end.
 
     Explicit reply links come first. Only a message that replies to nothing is read with what was said before it.
@@ -24,11 +26,13 @@ async def gather_context(message: discord.Message, me: int, *, recent: bool) -> 
         message: the message to answer.
         me: the bot's own user id.
         recent: whether the bot may read the other messages of the channel.
+        excluded: the ids of people who want to be left out. What one of them says to the bot is answered, but is not
+            remembered when somebody speaks next.
     """
     messages = await _reply_chain(message)
     if len(messages) == 1 and recent:
         messages = unbroken([*await _recent_messages(message), message])
-    return to_context(messages, me)
+    return to_context([*(each for each in messages[:-1] if str(each.author.id) not in excluded), message], me)
 
 
 def to_context(messages: Iterable[discord.Message], me: int) -> list[Turn]:

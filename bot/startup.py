@@ -13,6 +13,8 @@ from bot.client import ChinwagClient
 from bot.live_model import LiveModel
 from bot.settings import BotConfig
 from model import ChinwagError
+from model.consent import FILE_NAME as CONSENT
+from model.consent import Consent
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +29,9 @@ def serve(config: BotConfig, token: str) -> None:
     """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # two warnings about voice, which is not used
     replies, model = config.replies(), LiveModel(config.models)
+    consent = Consent.open(config.models / CONSENT)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_connect(ChinwagClient(model, replies=replies), token, config.api_base))
+        asyncio.run(_connect(ChinwagClient(model, replies=replies, consent=consent), token, config.api_base))
 
 
 async def use_api_base(base: str) -> None:

@@ -74,6 +74,9 @@ class DiscordServer:
             | {"position": 0, "permission_overwrites": [], "parent_id": None}
         }
         self.messages: dict[str, Payload] = {}
+        self.commands: list[Payload] = []
+        self.answers: dict[str, list[Payload]] = {}
+        """What the bot answered to each interaction, by its token."""
         self.requests: list[Request] = []
         self.refuse_intents = False
         self.gateway = Gateway(self)
@@ -90,6 +93,9 @@ class DiscordServer:
                 web.get(API + "/channels/{channel}/messages", self._get_messages),
                 web.post(API + "/channels/{channel}/messages", self._post_message),
                 web.get(API + "/channels/{channel}/messages/{message}", self._get_message),
+                web.put(API + "/applications/{application}/commands", self._put_commands),
+                web.post(API + "/interactions/{interaction}/{token}/callback", self._post_callback),
+                web.post(API + "/webhooks/{application}/{token}", self._post_followup),
                 web.get(GATEWAY, self.gateway.serve),
             ]
         )
@@ -182,6 +188,24 @@ class DiscordServer:
         channel = self.channels[message["channel_id"]]
         await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
 
+    async def command(self, user: Payload, *path: str, message: Payload | None = None) -> str:
+        """Use a command, such as `"chinwag", "optout"`, or the entry of a message's menu; returns the token."""
+        token, kind = f"token-{snowflake()}", 1 if message is None else 3
+        (known,) = [each for each in self.commands if each["name"] == path[0] and each["type"] == kind]
+        data: Payload = {"id": known["id"], "name": path[0], "type": kind}
+        if message is not None:
+            shown = self._shown(message, readable=True)
+            data |= {"target_id": message["id"], "resolved": {"messages": {message["id"]: shown}}}
+        elif len(path) > 1:
+            data["options"] = [{"name": path[1], "type": 1, "options": []}]
+        interaction: Payload = {"id": snowflake(), "application_id": self.bot["id"], "type": 2, "token": token}
+        interaction |= {"version": 1, "attachment_size_limit": 0, "data": data, "locale": "en-GB", "entitlements": []}
+        interaction |= {"guild_id": self.guild_id, "channel_id": self.channel_id, "app_permissions": "0", "context": 0}
+        interaction |= {"channel": self.channels[self.channel_id], "authorizing_integration_owners": {}}
+        interaction["member"] = {**_member_payload(), "user": user, "permissions": "0"}
+        await self.gateway.dispatch("INTERACTION_CREATE", interaction)
+        return token
+
     async def until(self, condition: Callable[[], object], *, patience: float = 5.0) -> None:
         """Wait for something to become true."""
         async with asyncio.timeout(patience):
@@ -229,7 +253,8 @@ class DiscordServer:
             if fault.times and fault.method == request.method and fault.path in path:
                 fault.times -= 1
                 return _answer(fault.body, fault.status, fault.headers)
-        if path != "/gateway" and request.headers.get("Authorization") != f"Bot {self.token}":
+        public = path == "/gateway" or path.startswith(("/interactions/", "/webhooks/"))  # the latter hold a token
+        if not public and request.headers.get("Authorization") != f"Bot {self.token}":
             return _answer({"message": "401: Unauthorized", "code": 0}, 401)
         return await handler(request)
 
@@ -268,4 +293,22 @@ class DiscordServer:
             return _answer({"message": "Invalid Form Body", "code": 50035}, 400)
         channel = request.match_info["channel"]
         message = await self.say(self.bot, body["content"], channel=channel, reply_to=target, ping=False)
+        return _answer(self._shown(message, readable=True))
+
+    async def _put_commands(self, request: web.Request) -> web.Response:
+        application = {"application_id": self.bot["id"], "version": "1", "type": 1, "description": ""}
+        self.commands = [{"id": snowflake(), **application, **command} for command in await request.json()]
+        return _answer(self.commands)
+
+    async def _post_callback(self, request: web.Request) -> web.Response:
+        body, token = await request.json(), request.match_info["token"]
+        if token in self.answers:
+            return _answer({"message": "Interaction has already been acknowledged.", "code": 40060}, 400)
+        self.answers[token] = [body]
+        return _answer({"interaction": {"id": request.match_info["interaction"], "type": 2}})
+
+    async def _post_followup(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        self.answers[request.match_info["token"]].append(body)
+        message = self.post(self.bot, body["content"])
         return _answer(self._shown(message, readable=True))

@@ -9,10 +9,10 @@ import discord
 import numpy as np
 import pytest
 import yarl
+from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
 from bot.client import ChinwagClient
 from bot.live_model import ReplyModel
-from model.reply import ReplyConfig
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
 
@@ -45,8 +45,9 @@ def connect(server: DiscordServer, model: ScriptedModel) -> Connect:
     """Connects a client to the server for the length of a `with`; its failures are the test's."""
 
     @contextlib.asynccontextmanager
-    async def connected(model: ReplyModel = model, replies: ReplyConfig | None = None) -> AsyncIterator[ChinwagClient]:
-        options: dict[str, Any] = {"workers": 2, "guild_ready_timeout": 0.05, "replies": replies}
+    async def connected(model: ReplyModel = model, **options: Any) -> AsyncIterator[ChinwagClient]:
+        options |= {"workers": 2, "guild_ready_timeout": 0.05}
+        async_context.set(AsyncWebhookAdapter())  # simcord leaves its own behind
         client = PromptClient(model, rng=np.random.default_rng(1), **options)
         running = asyncio.create_task(client.start(server.token))
         try:

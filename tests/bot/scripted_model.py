@@ -9,7 +9,7 @@ from model.reply import Question, Reply, ReplyConfig
 class ScriptedModel:
     """Answers every question with `answer`, or raises it if it is an exception."""
 
-    def __init__(self, answer: str | Exception = "sure") -> None:
+    def __init__(self, answer: str | Reply | Exception = "sure") -> None:
         self.answer = answer
         self.contexts: list[list[tuple[str, str]]] = []
         self.draws: list[float] = []
@@ -35,4 +35,4 @@ class ScriptedModel:
             self.busy -= 1
         if isinstance(self.answer, Exception):
             raise self.answer
-        return [Reply(self.answer, ()) for _ in questions]
+        return [self.answer if isinstance(self.answer, Reply) else Reply(self.answer, ()) for _ in questions]

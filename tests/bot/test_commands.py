@@ -1,0 +1,184 @@
+"""What members ask of the bot: by real interactions over sockets, and in simcord's model of Discord."""
+
+from pathlib import Path
+
+import discord
+import numpy as np
+import pytest
+import simcord
+
+from bot.client import FAILURE, ChinwagClient
+from bot.commands import Answers, explanation
+from model.consent import Consent, ConsentError
+from model.decoding import Candidate
+from model.guards import Rejection
+from model.reply import Ranked, Reply
+from tests.bot.conftest import Connect
+from tests.bot.scripted_model import ScriptedModel
+from tests.discord_server import DiscordServer
+
+
+@pytest.fixture
+def consent(tmp_path: Path) -> Consent:
+    return Consent.open(tmp_path / "models" / "consent.sqlite")
+
+
+@pytest.fixture
+def simcord_bot(model: ScriptedModel, consent: Consent) -> ChinwagClient:
+    return ChinwagClient(model, rng=np.random.default_rng(1), consent=consent)
+
+
+def shown(result: simcord.InteractionResult) -> str:
+    """The answer to an interaction, which is for the one who asks alone."""
+    assert result.ephemeral
+    (message,) = [result.response, *result.followups]
+    assert message is not None
+    return message.content
+
+
+class Place:
+    """A channel with two people in it."""
+
+    def __init__(self, env: simcord.Env) -> None:
+        self.env, guild = env, env.create_guild()
+        self.channel = guild.create_text_channel("general")
+        self.alice, self.bob = (guild.add_member(env.create_user(name)) for name in ("alice", "bob"))
+        self.mention = env.bot.user.mention
+
+    async def use(self, who: simcord.MemberActor, command: str) -> str:
+        """Use a command; returns the answer, which nobody else sees."""
+        return shown(await who.slash(self.channel, command))
+
+
+@pytest.fixture
+async def place(simcord_env: simcord.Env) -> Place:
+    await simcord_env.bot.tree.sync()
+    return Place(simcord_env)
+
+
+def ranked(text: str, score: float, rejection: Rejection | None = None) -> Ranked:
+    return Ranked(text, Candidate((1,), -1.0, -1.0, ended=True), score, rejection)
+
+
+@pytest.mark.parametrize(("command", "forgotten"), [("chinwag optout", False), ("chinwag forget-me", True)])
+async def test_who_opts_out_is_no_context_for_others_at_once(
+    place: Place, model: ScriptedModel, consent: Consent, command: str, forgotten: bool
+) -> None:
+    question = await place.alice.send(place.channel, f"{place.mention} my secret plan is cake")
+    assert "Done" in await place.use(place.alice, command)
+    assert consent.excluded() == {str(place.alice.id)}
+    assert bool(consent.forgotten()) == forgotten
+    await place.bob.send(place.channel, f"{place.mention} what do you think?", reply_to=question)
+    assert model.contexts[1:] == [[(str(place.bob.id), "what do you think?")]]
+
+
+async def test_who_opted_out_is_answered_still(place: Place, model: ScriptedModel) -> None:
+    await place.use(place.alice, "chinwag optout")
+    await place.alice.send(place.channel, f"{place.mention} hello")
+    assert model.contexts == [[(str(place.alice.id), "hello")]]
+
+
+async def test_an_optout_can_be_taken_back(place: Place, model: ScriptedModel, consent: Consent) -> None:
+    question = await place.alice.send(place.channel, f"{place.mention} cats or dogs?")
+    await place.use(place.alice, "chinwag optout")
+    assert "Done" in await place.use(place.alice, "chinwag optin")
+    assert not consent.excluded()
+    await place.bob.send(place.channel, f"{place.mention} well?", reply_to=question)
+    assert model.contexts[-1] == [(str(place.alice.id), "cats or dogs?"), (str(place.bob.id), "well?")]
+
+
+async def test_privacy_says_what_is_kept_and_who_is_left_out(place: Place) -> None:
+    assert "You are not left out." in await place.use(place.alice, "chinwag privacy")
+    await place.use(place.alice, "chinwag optout")
+    text = await place.use(place.alice, "chinwag privacy")
+    assert "You are left out." in text
+    assert "no messages" in text
+
+
+async def test_what_cannot_be_noted_is_not_said_to_be(place: Place, tmp_path: Path, consent: Consent) -> None:
+    await place.use(place.bob, "chinwag optout")
+    (tmp_path / "models" / "consent.sqlite").write_bytes(b"garbage" * 100)
+    for command in ("chinwag optout", "chinwag privacy"):
+        assert "nothing has changed" in await place.use(place.alice, command)
+    await place.alice.send(place.channel, f"{place.mention} hello")
+    answer = place.channel.last_message
+    assert answer is not None
+    assert answer.content == FAILURE  # nobody is read until it is known who may be
+    assert {type(error.__cause__) for error in place.env.errors} == {ConsentError}
+    place.env.errors.clear()
+
+
+async def test_why_this_reply(place: Place, model: ScriptedModel) -> None:
+    model.answer = Reply("yes", (ranked("yes", 2.5), ranked("a leak", 1.0, Rejection.COPY)))
+    question = await place.alice.send(place.channel, f"{place.mention} well?")
+    answer = place.channel.last_message
+    assert answer is not None
+    text = shown(await place.bob.context_menu(place.channel, "Why this reply?", answer))
+    assert "**yes**" in text
+    assert "~~a leak~~ (copy of the training data)" in text
+    assert "no longer know" in shown(await place.bob.context_menu(place.channel, "Why this reply?", question))
+
+
+class TestOverSockets:
+    async def test_a_deferred_command(
+        self, server: DiscordServer, connect: Connect, consent: Consent, model: ScriptedModel
+    ) -> None:
+        alice = server.user("alice")
+        async with connect(consent=consent):
+            assert [command["name"] for command in server.commands] == ["chinwag", "Why this reply?"]
+            token = await server.command(alice, "chinwag", "optout")
+            await server.until(lambda: len(server.answers.get(token, [])) == 2)
+        deferred, answer = server.answers[token]
+        assert (deferred["type"], deferred["data"]["flags"]) == (5, 64)
+        assert "Done" in answer["content"]
+        assert consent.excluded() == {alice["id"]}
+
+    async def test_a_direct_answer(self, server: DiscordServer, connect: Connect, model: ScriptedModel) -> None:
+        model.answer = Reply("yes", (ranked("yes", 2.5),))
+        alice = server.user("alice")
+        async with connect():
+            await server.say(alice, f"{server.mention} well?")
+            await server.until(lambda: server.replies)
+            said = next(each for each in server.messages.values() if each["author"] is server.bot)
+            token = await server.command(alice, "Why this reply?", message=said)
+            await server.until(lambda: token in server.answers)
+        (answer,) = server.answers[token]
+        assert answer["type"] == 4
+        assert "**yes**" in answer["data"]["content"]
+
+    async def test_a_server_without_commands_is_talked_to_still(
+        self, server: DiscordServer, connect: Connect, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server.fail("PUT", "/commands", 404, code=0)
+        async with connect():
+            await server.say(server.user("alice"), f"{server.mention} hello")
+            await server.until(lambda: server.replies)
+        assert "The commands cannot be offered: HTTP 404" in caplog.text
+
+
+def test_an_explanation_fits_into_a_message_and_pings_nobody() -> None:
+    reply = Reply("a", tuple(ranked("*@everyone* " * 20, -float(number)) for number in range(60)))
+    text = explanation(reply)
+    assert len(text) <= 2000
+    assert "@everyone" not in text
+    assert "\\*" in text
+
+
+def test_an_explanation_of_silence() -> None:
+    text = explanation(Reply("…", (ranked("no", 0.0, Rejection.BLOCKED),)))
+    assert text.startswith("None of my drafts")
+
+
+def test_old_answers_are_forgotten() -> None:
+    answers, reply = Answers(size=2), Reply("a", ())
+    for message in (1, 2, 3):
+        answers.remember(message, reply)
+    assert [answers.find(message) for message in (1, 2, 3)] == [None, reply, reply]
+
+
+def test_commands_are_described_for_people(model: ScriptedModel, consent: Consent) -> None:
+    tree = ChinwagClient(model, consent=consent).tree
+    group = tree.get_command("chinwag")
+    assert isinstance(group, discord.app_commands.Group)
+    assert {command.name for command in group.commands} == {"optout", "optin", "forget-me", "privacy"}
+    assert all(len(command.description) > 10 for command in group.commands)
