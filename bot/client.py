@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -12,6 +13,7 @@ import aiohttp
 import discord
 import numpy as np
 from discord import app_commands
+from discord.ext import commands
 
 from bot.commands import Answers, MemberCommands, why_this_reply
 from bot.history import gather_context, is_speech, known_target
@@ -24,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 FAILURE = "Sorry, I could not think of a reply. My log says why."
 BUSY = "Too many people talk to me right now. Ask me again in a moment."
+COOLDOWN = "You talk faster than I can think. Ask me again in {seconds} s."
 MAX_LENGTH = 2000
 """Discord's limit for a message."""
 
@@ -31,6 +34,9 @@ PERMISSIONS = discord.Permissions(
     view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
 )
 """The least that the bot needs in a server."""
+
+USER_LIMIT, CHANNEL_LIMIT = (6, 30.0), (20, 30.0)
+"""How many messages of a member, and in a channel, are answered in how many seconds."""
 
 _TYPING_PATIENCE = 2.0  # seconds; the indicator is not worth more
 _NETWORK_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
@@ -69,6 +75,11 @@ class ChinwagClient(discord.Client):
         self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
         self._replies, self._consent = replies or ReplyConfig(), consent
         self._answers = Answers()
+        self._cooldowns = [
+            commands.CooldownMapping.from_cooldown(*limit, bucket)
+            for limit, bucket in ((USER_LIMIT, commands.BucketType.user), (CHANNEL_LIMIT, commands.BucketType.channel))
+        ]
+        self._notices = commands.CooldownMapping.from_cooldown(1, USER_LIMIT[1], commands.BucketType.user)
         self.tree = app_commands.CommandTree(self)
         self.tree.add_command(why_this_reply(self._answers))
         if consent is not None:
@@ -105,6 +116,12 @@ class ChinwagClient(discord.Client):
         if message.author.id == self.user.id or not is_speech(message, self.user.id):
             return
         if not self._is_addressed(message):
+            return
+        wait = max(cooldown.update_rate_limit(message) or 0.0 for cooldown in self._cooldowns)
+        if wait:
+            logger.info("Too soon for message %s.", message.id)
+            if not self._notices.update_rate_limit(message):  # once, or it could be made to say only that
+                await _send(message, COOLDOWN.format(seconds=math.ceil(wait)))
             return
         async with _typing(message.channel):
             answer = await self._compose(message)

@@ -1,10 +1,12 @@
 """The client over real sockets: discord.py talks to a Discord on loopback."""
 
+import asyncio
 import logging
 
 import discord
 import pytest
 
+from bot import client as module
 from bot.client import BUSY, FAILURE, ChinwagClient, shorten
 from model.reply import ReplyConfig
 from tests.bot.conftest import Connect
@@ -166,17 +168,51 @@ class TestTheReply:
         assert model.configs == [replies]
 
     async def test_are_refused_politely_when_too_many_wait(
-        self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload
+        self,
+        server: DiscordServer,
+        connect: Connect,
+        model: ScriptedModel,
+        alice: Payload,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.setattr(module, "USER_LIMIT", (99, 1.0))
+        monkeypatch.setattr(module, "CHANNEL_LIMIT", (99, 1.0))
         model.free.clear()
-        for _ in range(40):
-            await server.say(alice, f"{server.mention} hello")
-        await server.until(lambda: BUSY in [reply["content"] for reply in server.replies])
-        model.free.set()
-        await server.until(lambda: len(server.replies) == 40)
+        async with connect():
+            for _ in range(40):
+                await server.say(alice, f"{server.mention} hello")
+            await server.until(lambda: BUSY in [reply["content"] for reply in server.replies])
+            model.free.set()
+            await server.until(lambda: len(server.replies) == 40)
         answers = [reply["content"] for reply in server.replies]
         assert answers.count(BUSY) == 40 - answers.count("sure")
         assert answers.count("sure") >= 32
+
+    async def test_are_no_more_than_a_member_can_read(
+        self, server: DiscordServer, connect: Connect, alice: Payload, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "USER_LIMIT", (2, 1.0))
+        bob = server.user("bob")
+        async with connect():
+            for author in (alice, alice, alice, alice, bob):
+                await server.say(author, f"{server.mention} hello")
+            await server.until(lambda: len(server.replies) == 4)
+            await asyncio.sleep(1.0)
+            await ask(server, alice)
+        answers = [reply["content"] for reply in server.replies]
+        assert sorted(answers) == [*["You talk faster than I can think. Ask me again in 1 s."], *["sure"] * 4]
+
+    async def test_are_no_more_than_a_channel_can_bear(
+        self, server: DiscordServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "CHANNEL_LIMIT", (3, 60.0))
+        async with connect():
+            for number in range(5):
+                await server.say(server.user(f"member {number}"), f"{server.mention} hello")
+            await server.until(lambda: len(server.replies) == 5)
+        answers = [reply["content"] for reply in server.replies]
+        assert answers.count("sure") == 3
+        assert sum("Ask me again in" in answer for answer in answers) == 2
 
     async def test_the_loop_goes_on_meanwhile(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload
