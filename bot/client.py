@@ -6,6 +6,7 @@ import logging
 import math
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -15,10 +16,12 @@ import numpy as np
 from discord import app_commands
 from discord.ext import commands
 
-from bot.commands import Answers, MemberCommands, why_this_reply
+from bot.commands import AdminCommands, Answers, MemberCommands, why_this_reply
 from bot.history import gather_context, is_speech, known_target
 from bot.live_model import ReplyModel
 from bot.reply_queue import BusyError, ReplyQueue
+from bot.status import ANSWERED, FAILED, TOO_SOON, Status
+from bot.status import BUSY as TOO_BUSY
 from model.consent import Consent
 from model.reply import Question, Reply, ReplyConfig
 
@@ -72,9 +75,10 @@ class ChinwagClient(discord.Client):
             allowed_mentions=discord.AllowedMentions.none(),
             guild_ready_timeout=guild_ready_timeout,
         )
+        self._model = model
         self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
         self._replies, self._consent = replies or ReplyConfig(), consent
-        self._answers = Answers()
+        self._answers, self._status = Answers(), Status()
         self._cooldowns = [
             commands.CooldownMapping.from_cooldown(*limit, bucket)
             for limit, bucket in ((USER_LIMIT, commands.BucketType.user), (CHANNEL_LIMIT, commands.BucketType.channel))
@@ -82,6 +86,7 @@ class ChinwagClient(discord.Client):
         self._notices = commands.CooldownMapping.from_cooldown(1, USER_LIMIT[1], commands.BucketType.user)
         self.tree = app_commands.CommandTree(self)
         self.tree.add_command(why_this_reply(self._answers))
+        self.tree.add_command(AdminCommands(self._describe))
         if consent is not None:
             self.tree.add_command(MemberCommands(consent))
         self._rng = rng if rng is not None else np.random.default_rng()
@@ -120,6 +125,7 @@ class ChinwagClient(discord.Client):
         wait = max(cooldown.update_rate_limit(message) or 0.0 for cooldown in self._cooldowns)
         if wait:
             logger.info("Too soon for message %s.", message.id)
+            self._status.count(TOO_SOON)
             if not self._notices.update_rate_limit(message):  # once, or it could be made to say only that
                 await _send(message, COOLDOWN.format(seconds=math.ceil(wait)))
             return
@@ -128,6 +134,9 @@ class ChinwagClient(discord.Client):
         sent = await _send(message, answer if isinstance(answer, str) else shorten(answer.text))
         if sent is not None and isinstance(answer, Reply):
             self._answers.remember(sent.id, answer)
+
+    def _describe(self) -> str:
+        return self._status.text(self._model.describe(), waiting=len(self._queue), latency=self.latency)
 
     def _is_addressed(self, message: discord.Message) -> bool:
         # `user.mentioned_in(message)` is no use here: it is true for @everyone.
@@ -147,13 +156,18 @@ class ChinwagClient(discord.Client):
             turns = await gather_context(message, self.user.id, recent=readable, excluded=excluded)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
             question = Question(turns, self._rng.spawn(1)[0], self._replies)
-            return await self._queue.reply(question, server=(message.guild or message.channel).id)
+            start = time.monotonic()
+            reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
         except BusyError:
             logger.info("Too busy for message %s.", message.id)
+            self._status.count(TOO_BUSY)
             return BUSY
         except Exception:
             logger.exception("No reply to message %s.", message.id)
+            self._status.count(FAILED)
             return FAILURE
+        self._status.count(ANSWERED, time.monotonic() - start)
+        return reply
 
     def _guard_parsers(self) -> None:
         # discord.py stops altogether at an event that it cannot read; other servers than Discord's send such.

@@ -97,6 +97,24 @@ class MemberCommands(app_commands.Group):
         await interaction.followup.send(_FAILED, ephemeral=True)
 
 
+class AdminCommands(app_commands.Group):
+    """`/chinwag-admin ...`, shown to those who may manage the server, unless it says otherwise."""
+
+    def __init__(self, describe: Callable[[], str]) -> None:
+        super().__init__(
+            name="chinwag-admin",
+            description="For those who look after the bot.",
+            default_permissions=discord.Permissions(manage_guild=True),
+            guild_only=True,
+        )
+        self._describe = describe
+
+    @app_commands.command()
+    async def status(self, interaction: discord.Interaction) -> None:
+        """Which model answers, how much and how fast, and what was not said."""
+        await interaction.response.send_message(self._describe()[:2000], ephemeral=True)
+
+
 def why_this_reply(answers: Answers) -> app_commands.ContextMenu:
     """The entry in a message's menu that tells how it came about, to the one who asks alone."""
 

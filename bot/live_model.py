@@ -19,6 +19,10 @@ class ReplyModel(Protocol):
         """Answer each question. Slow, and safe to call from several threads."""
         ...
 
+    def describe(self) -> dict[str, str]:
+        """What an admin may want to know of it, by headings."""
+        ...
+
 
 def load_chatbot(directory: Path) -> ReplyModel:
     """Load a bundle."""
@@ -45,6 +49,10 @@ class LiveModel:
     def replies(self, questions: Sequence[Question]) -> list[Reply]:
         """Answer each question, after a look for a newer model."""
         return self._current().replies(questions)
+
+    def describe(self) -> dict[str, str]:
+        """What an admin may want to know of the live model, by headings."""
+        return {"Model": self._tried.name, **self._model.describe()}
 
     def _current(self) -> ReplyModel:
         with self._lock:  # one thread loads, the others wait for the new model

@@ -86,6 +86,18 @@ class ChatBot:
         found = write(self._inference, requests, max_tokens=self.facts.max_reply_tokens, prior=ranked)
         return [self._choose(question, found) for question, found in zip(questions, found, strict=True)]
 
+    def describe(self) -> dict[str, str]:
+        """What an admin may want to know of it, by headings."""
+        training, told = self.facts.training, {"Preset": self.facts.preset}
+        if "finished" in training:
+            told["Trained"] = str(training["finished"])
+        if "figures" in training:
+            told["Bits a byte on held-out replies"] = f"{training['figures']['bits_per_byte']:.3f}"
+        with self._counting:
+            counts = self.rejections.most_common()
+        told["Drafts thrown away"] = ", ".join(f"{count} {reason}" for reason, count in counts) or "none yet"
+        return told
+
     def explain(self, question: Question) -> Explanation:
         """Answer a conversation as `replies` does, and tell how the answer came about."""
         (reply,) = self.replies([question])

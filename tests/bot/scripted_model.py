@@ -21,6 +21,9 @@ class ScriptedModel:
         self.busy = self.most_busy = 0
         self._lock = threading.Lock()
 
+    def describe(self) -> dict[str, str]:
+        return {"Model": "scripted"}
+
     def replies(self, questions: Sequence[Question]) -> list[Reply]:
         with self._lock:
             for question in questions:

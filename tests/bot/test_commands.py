@@ -40,7 +40,8 @@ class Place:
     """A channel with two people in it."""
 
     def __init__(self, env: simcord.Env) -> None:
-        self.env, guild = env, env.create_guild()
+        self.env, self.guild = env, (guild := env.create_guild())
+        self.admins = guild.create_role("admins", permissions=discord.Permissions(manage_guild=True))
         self.channel = guild.create_text_channel("general")
         self.alice, self.bob = (guild.add_member(env.create_user(name)) for name in ("alice", "bob"))
         self.mention = env.bot.user.mention
@@ -119,13 +120,31 @@ async def test_why_this_reply(place: Place, model: ScriptedModel) -> None:
     assert "no longer know" in shown(await place.bob.context_menu(place.channel, "Why this reply?", question))
 
 
+class TestStatus:
+    async def test_tells_what_became_of_messages(self, place: Place, model: ScriptedModel) -> None:
+        admin = place.guild.add_member(place.env.create_user("carol"), roles=[place.admins])
+        await place.alice.send(place.channel, f"{place.mention} hello")
+        model.answer = RuntimeError("the net is torn")
+        await place.alice.send(place.channel, f"{place.mention} hello")
+        text = await place.use(admin, "chinwag-admin status")
+        assert "**Model**: scripted" in text
+        assert " ago: 1 answers, half of them within" in text
+        assert "1 failed" in text
+        assert "**Waiting**: 0." in text
+
+    async def test_is_not_shown_to_members(self, place: Place) -> None:
+        assert "chinwag-admin status" not in place.alice.available_commands(place.channel)
+        admin = place.guild.add_member(place.env.create_user("carol"), roles=[place.admins])
+        assert "chinwag-admin status" in admin.available_commands(place.channel)
+
+
 class TestOverSockets:
     async def test_a_deferred_command(
         self, server: DiscordServer, connect: Connect, consent: Consent, model: ScriptedModel
     ) -> None:
         alice = server.user("alice")
         async with connect(consent=consent):
-            assert [command["name"] for command in server.commands] == ["chinwag", "Why this reply?"]
+            assert {command["name"] for command in server.commands} == {"chinwag", "chinwag-admin", "Why this reply?"}
             token = await server.command(alice, "chinwag", "optout")
             await server.until(lambda: len(server.answers.get(token, [])) == 2)
         deferred, answer = server.answers[token]

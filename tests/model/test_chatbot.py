@@ -349,6 +349,17 @@ class TestCandidates:
             ReplyConfig(candidates=0)
 
 
+def test_it_describes_itself(tiny_bundle: Path) -> None:
+    bot = ChatBot.load(tiny_bundle)
+    assert bot.describe() == {"Preset": "base", "Drafts thrown away": "none yet"}
+    bot.facts.training.update({"finished": "2026-01-02", "figures": {"bits_per_byte": 1.5}})
+    bot.rejections.update({Rejection.COPY: 2})
+    told = bot.describe()
+    assert told["Trained"] == "2026-01-02"
+    assert told["Bits a byte on held-out replies"] == "1.500"
+    assert told["Drafts thrown away"] == "2 copy of the training data"
+
+
 class TestExplanations:
     """Why this reply."""
 

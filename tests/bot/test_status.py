@@ -1,0 +1,43 @@
+"""What the bot tells of its work."""
+
+import pytest
+
+from bot import status as module
+from bot.status import ANSWERED, BUSY, FAILED, TOO_SOON, Status, resident_memory
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+def test_all_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(module, "time", clock)
+    status = Status()
+    for seconds in [0.1] * 60 + [0.9] * 40:
+        status.count(ANSWERED, seconds)
+    for outcome, times in ((BUSY, 2), (TOO_SOON, 3), (FAILED, 4)):
+        for _ in range(times):
+            status.count(outcome)
+    clock.now += 2 * 86400 + 3 * 3600 + 240
+    text = status.text({"Model": "mine"}, waiting=5, latency=0.04)
+    assert text.startswith(
+        "**Model**: mine\n**Since the start**, 2 d 3 h 4 min ago: 100 answers, half of them within 0.10 s"
+    )
+    assert "95 % within 0.90 s; 2 refused because too many waited, 3 because they came too soon; 4 failed" in text
+    assert "**Waiting**: 5. **To Discord and back**: 40 ms." in text
+
+
+def test_a_new_one_has_done_nothing() -> None:
+    assert "0 min ago: 0 answers; 0 refused" in Status().text({}, waiting=0, latency=0.0)
+
+
+def test_memory_is_about_that_of_a_python_with_libraries() -> None:
+    memory = resident_memory()
+    assert memory is None or 10 < memory < 4000
