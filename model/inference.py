@@ -22,6 +22,14 @@ LOGITS, ATTENTION = "logits", "attention"
 _NEW = "new_"  # what comes before the names of the state after a step
 
 
+def padded(sequences: Sequence[Sequence[int]]) -> Ids:
+    """Token ids of any lengths as rows `[batch, time]`, the shorter ones with `PAD` behind."""
+    ids = np.full((len(sequences), max(map(len, sequences))), PAD, np.int64)
+    for row, sequence in zip(ids, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return ids
+
+
 @dataclass(frozen=True)
 class State:
     """What the decoder knows between two steps; every array begins with the batch.
@@ -74,10 +82,8 @@ class Inference:
 
     def encode(self, contexts: Sequence[Sequence[int]]) -> State:
         """Read contexts of any lengths, none of them empty, together."""
-        ids = np.full((len(contexts), max(map(len, contexts))), PAD, np.int64)
-        for row, context in zip(ids, contexts, strict=True):
-            row[: len(context)] = context
-        values = dict(zip(self._encoded, self._encoder.run(self._encoded, {"ids": ids}), strict=True))
+        results = self._encoder.run(self._encoded, {"ids": padded(contexts)})
+        values = dict(zip(self._encoded, results, strict=True))
         layers = {name: values.pop(name) for name in self._encoded if _NEW + name in self._states}
         return State(values, layers)
 

@@ -1,6 +1,7 @@
 """A prepared dataset in, a published bundle out: build or take up a network, train it, measure it, publish it."""
 
 import hashlib
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from tqdm import tqdm
 
 from model.bundle import (
     COPIES,
@@ -161,7 +163,8 @@ def _copies(dataset: Dataset, start: Start) -> CopyIndex:
     split = dataset.train
     authors = np.arange(1, len(split) + 1) if split.authors is None else split.authors
     rows = np.flatnonzero(authors != NOBODY).tolist()
-    texts = (dataset.tokenizer.decode(split.replies[row].tolist()) for row in rows)
+    bar = tqdm(rows, desc="Indexing what was said", ncols=100, delay=1, disable=not sys.stderr.isatty())
+    texts = (dataset.tokenizer.decode(split.replies[row].tolist()) for row in bar)
     return before + CopyIndex.build(zip(texts, authors[rows].tolist(), strict=True))
 
 

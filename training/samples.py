@@ -8,10 +8,9 @@ import tensorflow as tf
 
 from model.decoding import Request, write
 from model.dialogue import Marker
-from model.inference import State
+from model.inference import State, padded
 from model.sampling import Floats, Ids, SamplingConfig
 from model.seq2seq import Seq2Seq
-from model.tokenizer import PAD
 from training.dataset import Dataset
 
 
@@ -55,10 +54,7 @@ class _Learning:
         self._layers: Any = None
 
     def encode(self, contexts: Sequence[Sequence[int]]) -> State:
-        ids = np.full((len(contexts), max(map(len, contexts))), PAD, np.int32)
-        for row, context in zip(ids, contexts, strict=True):
-            row[: len(context)] = context
-        memory, mask, self._layers = self._network.encode(tf.constant(ids))
+        memory, mask, self._layers = self._network.encode(tf.constant(padded(contexts), tf.int32))
         return self._state(memory, mask, self._layers)
 
     def step(self, tokens: Ids, state: State) -> tuple[Floats, State]:
