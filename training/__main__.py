@@ -404,7 +404,7 @@ def pretrain(
     """Train the model that Chinwag ships: on the chitchat-dataset package (MIT) and on exports, but for exchanges with
     slurs and sexual words; then on the package alone."""
     from training.presets import Start
-    from training.pretrain import CONTEXT_DROPOUT, MAX_CONTEXT, STEADY_SHARE, unwanted_words, write_corpus
+    from training.pretrain import CONTEXT_DROPOUT, MAX_CONTEXT, NETWORK, STEADY_SHARE, unwanted_words, write_corpus
 
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
@@ -428,7 +428,7 @@ def pretrain(
             )
             return _train(dataset, models, start, config, checkpoint, folder if data else None, force=True)
 
-        start = Start(preset="base")
+        start = Start(preset="base", network=NETWORK)
         everything = prepare_([corpus, *(files or ())], all_data, start).dataset
         made = stage(1, everything, all_data, start, STEADY_SHARE, "none")
         start = Start(preset="base", bundle=made.bundle, gently=False)

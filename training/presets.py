@@ -178,11 +178,13 @@ class Start:
         preset: the name of the network's preset, or the file that holds it.
         bundle: the bundle whose network goes on learning; None starts a new one.
         gently: whether that network is to keep what it knows (see `FINE_TUNING`), or to learn on as it was made to.
+        network: what of a new network differs from the preset's.
     """
 
     preset: str
     bundle: Path | None = None
     gently: bool = True
+    network: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -192,7 +194,8 @@ class Start:
     @property
     def settings(self) -> Preset:
         """The preset. Raises PresetError: there is none."""
-        return PRESETS.get(self.preset) or Preset.load(Path(self.preset))
+        preset = PRESETS.get(self.preset) or Preset.load(Path(self.preset))
+        return replace(preset, network=preset.network | self.network)
 
     @property
     def fine_tuning(self) -> bool:

@@ -22,7 +22,7 @@ from training import train as loop
 from training.__main__ import app
 from training.dataset import Dataset
 from training.lock import locked
-from training.presets import Preset
+from training.presets import PRESETS, Preset
 from training.pretrain import write_corpus as write_pretraining_corpus
 
 
@@ -418,7 +418,8 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
     more = write_corpus(tmp_path / "more.jsonl", conversations=40)
     result = call("pretrain", more, "--out", out, "--epochs", "1")
     assert result.exit_code == 0, result.output
-    facts = Bundle.open(out, training=True).facts.training
+    network, facts = Bundle.open(out, training=True).facts.network, Bundle.open(out, training=True).facts.training
+    assert network["dropout"] == 0 < PRESETS["base"].network["dropout"]
     assert (out / TRAINING).exists()
     assert facts["dataset"]["counts"]["examples"] == 60  # the second stage's: of the package alone
     assert facts["dataset"]["max_context_tokens"] == 96
