@@ -1,4 +1,4 @@
-"""What members can ask of the bot in Discord: to be left out, what is kept of them, and why it said something."""
+"""What members can ask of the bot in Discord (to be left out, what is kept, why it said something), and admins."""
 
 import asyncio
 import logging

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from model.sampling import NOT_NUMBERS, Floats, Ids, SamplingConfig, guide, log_softmax, log_sum, restrain, sample
+from model.sampling import Floats, Ids, SamplingConfig, guide, log_softmax, log_sum, restrain, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
 
 if TYPE_CHECKING:
@@ -205,10 +205,7 @@ def log_probabilities(
             step, state = network.step(inputs[:count, time], state.first(count))
         else:
             step = logits[:count, time]
-        sums = log_sum(step)
-        if not np.isfinite(sums).all():
-            raise ValueError(NOT_NUMBERS)
-        totals[order[:count]] += step[np.arange(count), targets[:count, time]] - sums
+        totals[order[:count]] += step[np.arange(count), targets[:count, time]] - log_sum(step)
     return totals
 
 

@@ -10,8 +10,6 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 Said = Sequence[int]
 
-NOT_NUMBERS = "the network returned logits that are no numbers"
-
 _COLDEST = 1e-30
 """A lower temperature is as good as this one, and 32 bits have none that is much lower."""
 
@@ -70,10 +68,16 @@ class SamplingConfig:
 
 
 def log_sum(logits: Floats) -> npt.NDArray[np.float64]:
-    """The logarithm of the sum of the exponentials of each row, `[batch]`; not finite where a row is no logits."""
+    """The logarithm of the sum of the exponentials of each row, `[batch]`, of `[batch, vocabulary]` logits.
+
+    Raises:
+        ValueError: a row holds a NaN, or no finite number.
+    """
     highest = logits.max(axis=-1, keepdims=True)
-    sums = np.exp(logits - highest).sum(axis=-1, dtype=np.float64)
-    return np.asarray(highest[:, 0] + np.log(sums))
+    sums = np.asarray(highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=-1, dtype=np.float64)))
+    if not np.isfinite(sums).all():
+        raise ValueError("the network returned logits that are no numbers")
+    return sums
 
 
 def log_softmax(logits: Floats) -> Floats:
@@ -82,10 +86,7 @@ def log_softmax(logits: Floats) -> Floats:
     Raises:
         ValueError: a row holds a NaN, or no finite number.
     """
-    sums = log_sum(logits)
-    if not np.isfinite(sums).all():
-        raise ValueError(NOT_NUMBERS)
-    return np.asarray(logits - sums[:, np.newaxis], np.float32)
+    return np.asarray(logits - log_sum(logits)[:, np.newaxis], np.float32)
 
 
 def guide(conditional: Floats, prior: Floats, weight: float) -> Floats:
