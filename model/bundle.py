@@ -26,7 +26,7 @@ from model import ChinwagError
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The shipped bundle: what answers where nothing has been trained."""
 
-FORMAT = 3
+FORMAT = 4
 HEAD, CURRENT = "bundle.json", "current"
 TOKENIZER, WEIGHTS, ENCODER, DECODER = "tokenizer.model", "weights.safetensors", "encoder.onnx", "decoder.onnx"
 TRAINING = "training.safetensors"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from model.sampling import Floats, Ids, SamplingConfig, guide, log_softmax, log_sum, restrain, sample
+from model.sampling import DRAWS, Floats, Ids, SamplingConfig, guide, log_softmax, restrain, sample
 from model.tokenizer import END, LINE_ID, PAD, START, UNKNOWN
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ class Network(Protocol):
         ...
 
     def step(self, tokens: Ids, state: "State") -> tuple[Floats, "State"]:
-        """Logits `[batch, vocabulary]` after one more token of each row, and the new state."""
+        """Log probabilities `[batch, vocabulary]` after one more token of each row, and the new state."""
         ...
 
     def read(self, tokens: Ids, state: "State") -> Floats | None:
-        """Logits `[batch, time, vocabulary]` after each of several tokens; None if that is not done all at once."""
+        """The same after each of several tokens, `[batch, time, vocabulary]`; None if that is not done all at once."""
         ...
 
 
@@ -107,21 +107,23 @@ def write(
         The candidates of each request.
 
     Raises:
-        ValueError: the network returned logits that are no numbers.
+        ValueError: the network returned log probabilities that are no numbers.
     """
     guided = any(request.sampling.guidance for request in requests)
     replies = [_Reply(number) for number, request in enumerate(requests) for _ in range(request.candidates)]
     unended, tokens = replies, np.full(len(replies), START)
     state = _first_state(network, requests, replies, guided=guided)
     while unended:
-        logits, state = network.step(np.tile(tokens, 2) if guided else tokens, state)
-        likelihoods = log_softmax(logits)
+        likelihoods, state = network.step(np.tile(tokens, 2) if guided else tokens, state)
         tokens = _next_tokens(requests, unended, likelihoods[: len(unended)], likelihoods[len(unended) :])
         _append(unended, tokens, likelihoods)
-        left = np.flatnonzero([not _over(reply, requests[reply.request].sampling, max_tokens) for reply in unended])
+        left = [
+            row for row, reply in enumerate(unended) if not _over(reply, requests[reply.request].sampling, max_tokens)
+        ]
         if len(left) < len(unended):
-            state = state.take(np.concatenate([left, left + len(unended)]) if guided else left)
-            unended, tokens = [unended[row] for row in left], tokens[left]
+            rows = np.array(left, np.int64)
+            state = state.take(np.concatenate([rows, rows + len(unended)]) if guided else rows)
+            unended, tokens = [unended[row] for row in left], tokens[rows]
     if prior:
         nothing = network.encode([EMPTY_CONTEXT]).take(np.zeros(len(replies), np.int64))
         said = [[*reply.ids, END] if reply.ended else reply.ids for reply in replies]
@@ -153,7 +155,7 @@ def search(
         length_penalty: alpha of Wu et al. (2016): hypotheses compare by likelihood / ((5 + length) / 6) ** alpha.
 
     Raises:
-        ValueError: the network returned logits that are no numbers.
+        ValueError: the network returned log probabilities that are no numbers.
     """
 
     def score(likelihood: float, length: int) -> float:
@@ -165,8 +167,8 @@ def search(
     max_tokens = min(max_tokens, config.max_tokens or max_tokens)
     state, beams, tokens, ended = network.encode([context]), [_Reply(0)], np.array([START]), list[_Reply]()
     for time in range(max_tokens):
-        logits, state = network.step(tokens, state)
-        scores = log_softmax(logits)
+        scores, state = network.step(tokens, state)
+        _check(scores.max(axis=-1))  # of a row with a NaN it is that
         _forbid_unsayable(scores, time, config)
         scores = restrain(scores, [beam.ids for beam in beams], config)
         beams, over, origins = _extend(beams, scores, width)
@@ -189,7 +191,7 @@ def log_probabilities(
         replies: token ids of each, none empty, with the end token if that is to be counted.
 
     Raises:
-        ValueError: the network returned logits that are no numbers.
+        ValueError: the network returned log probabilities that are no numbers.
     """
     lengths = np.array([len(reply) for reply in replies])
     order = np.argsort(-lengths, kind="stable")  # those that have ended are the last rows: the rest is a slice
@@ -198,15 +200,21 @@ def log_probabilities(
         target[: lengths[row]] = replies[row]
     inputs = np.concatenate([np.full((len(replies), 1), START), targets[:, :-1]], axis=1)
     state, totals = state.take(order), np.zeros(len(replies))
-    logits = network.read(inputs, state)
+    read = network.read(inputs, state)
     for time in range(lengths.max()):
         count = int((lengths > time).sum())
-        if logits is None:
+        if read is None:
             step, state = network.step(inputs[:count, time], state.first(count))
         else:
-            step = logits[:count, time]
-        totals[order[:count]] += step[np.arange(count), targets[:count, time]] - log_sum(step)
+            step = read[:count, time]
+        totals[order[:count]] += step[np.arange(count), targets[:count, time]]
+    _check(totals)
     return totals
+
+
+def _check(likelihoods: npt.NDArray[np.floating[Any]]) -> None:
+    if not np.isfinite(likelihoods).all():
+        raise ValueError("the network returned log probabilities that are no numbers")
 
 
 def _extend(beams: Sequence[_Reply], scores: Floats, width: int) -> tuple[list[_Reply], list[_Reply], Ids]:
@@ -237,7 +245,10 @@ def _first_state(network: Network, requests: Sequence[Request], replies: Sequenc
 
 
 def _next_tokens(requests: Sequence[Request], replies: Sequence[_Reply], likelihoods: Floats, priors: Floats) -> Ids:
-    """The next token of each reply; those with the same settings are drawn at once."""
+    """The next token of each reply; those with the same settings are drawn at once.
+
+    What may not be said becomes impossible in `likelihoods` too, which are not copied for that where all have the same.
+    """
     groups: dict[int, list[int]] = {}  # by their objects: to compare settings takes as long as to draw
     for row, reply in enumerate(replies):
         groups.setdefault(id(requests[reply.request].sampling), []).append(row)
@@ -245,11 +256,11 @@ def _next_tokens(requests: Sequence[Request], replies: Sequence[_Reply], likelih
     for rows in groups.values():
         group = [replies[row] for row in rows]
         config, said = requests[group[0].request].sampling, [reply.ids for reply in group]
-        scores = likelihoods[rows]
+        scores = likelihoods if len(groups) == 1 else likelihoods[rows]
         if config.guidance:
             scores = log_softmax(guide(scores, priors[rows], config.guidance))
         _forbid_unsayable(scores, len(said[0]), config)
-        draws = [requests[reply.request].rng.random() if config.temperature else 0.0 for reply in group]
+        draws = [requests[reply.request].rng.random(DRAWS) for reply in group] if config.temperature else []
         tokens[rows] = sample(restrain(scores, said, config), config, np.array(draws))
     return tokens
 

@@ -1,4 +1,4 @@
-"""The two graphs of a bundle: token ids in, logits out, one step at a time (ONNX Runtime)."""
+"""The two graphs of a bundle: token ids in, log probabilities out, one step at a time (ONNX Runtime)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
-LOGITS, ATTENTION = "logits", "attention"
+LIKELIHOODS, ATTENTION = "log_probabilities", "attention"
 """Names of what the decoder's graph gives beside its state."""
 
 _NEW = "new_"  # what comes before the names of the state after a step
@@ -44,9 +44,12 @@ class State:
     layers: dict[str, Array]
 
     def take(self, rows: Ids) -> "State":
-        """The state of some rows, in any order and as often as named: `[0, 0, 0]` makes three candidates of one."""
+        """The state of some rows, in any order and as often as named: `[0, 0, 0]` makes three candidates of one.
+
+        A context that is alone is not copied: it serves all rows.
+        """
         return State(
-            {name: value[rows] for name, value in self.context.items()},
+            {name: value if len(value) == 1 else value[rows] for name, value in self.context.items()},
             {name: value[rows] for name, value in self.layers.items()},
         )
 
@@ -95,22 +98,22 @@ class Inference:
             state: as `encode` or the step before returned it.
 
         Returns:
-            Logits `[batch, vocabulary]` and the new state.
+            Log probabilities of the next token, `[batch, vocabulary]`, in nats, and the new state.
         """
-        logits, state = self._run(LOGITS, tokens[:, np.newaxis], state)
-        return logits[:, 0], state
+        likelihoods, state = self._run(LIKELIHOODS, tokens[:, np.newaxis], state)
+        return likelihoods[:, 0], state
 
     def read(self, tokens: Ids, state: State) -> Floats | None:
-        """Logits after each of several tokens, all at once; None for a network that reads one after the other.
+        """Log probabilities after each of several tokens; None for a network that reads one after the other.
 
         Args:
             tokens: of each row, `[batch, time]`.
             state: as `encode` or a step returned it.
 
         Returns:
-            Logits `[batch, time, vocabulary]`.
+            `[batch, time, vocabulary]`, in nats.
         """
-        return self._run(LOGITS, tokens, state)[0] if self._reads else None
+        return self._run(LIKELIHOODS, tokens, state)[0] if self._reads else None
 
     def attention(self, context: Sequence[int], tokens: Sequence[int]) -> Floats | None:
         """How much each step of a reply looks at each token of its context; None for a network that cannot.

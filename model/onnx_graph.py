@@ -17,7 +17,7 @@ from onnx import TensorProto
 from safetensors.numpy import load_file, save_file
 
 from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
-from model.inference import ATTENTION, LOGITS
+from model.inference import ATTENTION, LIKELIHOODS
 from model.onnx_builder import EMBEDDING, Graph, external_tensors
 from model.recurrence import CELLS
 from model.seq2seq import MASKED, NORM_EPSILON, Seq2Seq, Seq2SeqConfig, build, rotary_frequencies
@@ -86,11 +86,11 @@ def _absent(graph: Graph) -> str:
     return str(graph.op("Cast", graph.op("Equal", "ids", graph.integers(PAD)), to=TensorProto.FLOAT))
 
 
-def _logits(config: Seq2SeqConfig, graph: Graph, outputs: str) -> str:
+def _log_probabilities(config: Seq2SeqConfig, graph: Graph, outputs: str) -> str:
     if config.tied:
         outputs = graph.linear(outputs, "projection.kernel")
     logits = graph.linear(outputs, EMBEDDING if config.tied else "softmax.kernel")
-    return str(graph.op("Add", logits, graph.weight("output_bias")))
+    return str(graph.op("LogSoftmax", graph.op("Add", logits, graph.weight("output_bias")), axis=-1))
 
 
 def _recurrent_layer(graph: Graph, config: Seq2SeqConfig, number: int, inputs: str, lengths: str) -> list[str]:
@@ -156,7 +156,7 @@ def _recurrent_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
 
 
 def _recurrent_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
-    """tokens `[batch]`, the state and what attention looks at -> logits `[batch, vocabulary]` and the new state."""
+    """tokens `[batch]`, state, what attention looks at -> log probabilities `[batch, vocabulary]`, the new state."""
     units = config.decoder_units
     inputs, results = dict(_TOKENS), dict[str, tuple[str, Any]]()
     outputs = graph.embed("tokens")
@@ -175,7 +175,7 @@ def _recurrent_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
         inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
         outputs, weights = _attend(config, graph, outputs)
         results[ATTENTION] = (weights, ["batch", "time"])
-    results[LOGITS] = (_logits(config, graph, outputs), ["batch", config.vocabulary_size])
+    results[LIKELIHOODS] = (_log_probabilities(config, graph, outputs), ["batch", config.vocabulary_size])
     return graph.model("decoder", inputs, results)
 
 
@@ -226,78 +226,79 @@ def _attend(config: Seq2SeqConfig, graph: Graph, outputs: str) -> tuple[str, str
 def _transformer_encoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
     """ids `[batch, time]` -> keys and values of the context for each decoder layer, and its empty caches."""
     absent = graph.op("Mul", _absent(graph), graph.constant(np.float32(MASKED)))
-    hidden = graph.op("Unsqueeze", absent, graph.integers(1, 2))
     batch, time = (graph.op("Shape", "ids", start=axis, end=axis + 1) for axis in range(2))
-    rotations = _rotations(config, graph, _range(graph, graph.integers(0), time))
+    rotations, look = _rotations(config, graph, graph.integers(0), time), _Looking(config, graph, "ids", absent)
     outputs = _inputs(graph, graph.embed("ids"))
     for layer in range(config.encoder_layers):
         name = f"encoder_{layer}"
-        queries, keys, values = _self_parts(config, graph, outputs, f"{name}_self", rotations)
-        mixed, _ = _look(config, graph, queries, keys, values, hidden)
+        queries, keys, values = _self_parts(graph, outputs, f"{name}_self", rotations)
+        mixed, _ = look(queries, _by_head(config, graph, keys, transposed=True), _by_head(config, graph, values))
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
         outputs = _feed_forward(graph, outputs, name)
     memory = _normalized(graph, outputs, "memory_norm")
-    no_keys, no_values = (
-        graph.op("ConstantOfShape", graph.op("Concat", batch, graph.integers(config.heads, *sizes), axis=0))
-        for sizes in ((config.head_units, 0), (0, config.head_units))
+    cache = graph.op(
+        "ConstantOfShape", graph.op("Concat", batch, graph.integers(config.heads, 0, config.head_units), axis=0)
     )
     results: dict[str, tuple[str, Any]] = {"absent": (absent, ["batch", "time"])}
     for layer in range(config.decoder_layers):
-        read = graph.op(
-            "Split", graph.linear(memory, f"decoder_{layer}_context.key_value"), outputs=2, axis=-1, num_outputs=2
-        )
-        keys, values = (_split(config, graph, part) for part in read)
-        results |= _named(config, _cache_names(layer), (no_keys, no_values), "written")
-        results |= _named(config, _context_names(layer), (_transposed(graph, keys), values), "time")
+        read = graph.linear(memory, f"decoder_{layer}_context.key_value")
+        keys, values = graph.op("Split", read, outputs=2, axis=-1, num_outputs=2)
+        keys, values = _by_head(config, graph, keys, transposed=True), _by_head(config, graph, values)
+        results |= {name: (cache, shape) for name, shape in _caches(config, layer, "written").items()}
+        results |= {
+            name: (part, shape)
+            for (name, shape), part in zip(_context(config, layer).items(), (keys, values), strict=True)
+        }
     return graph.model("encoder", _IDS, results)
 
 
 def _transformer_decoder(config: Seq2SeqConfig, graph: Graph) -> onnx.ModelProto:
-    """tokens `[batch, new]`, caches and what attention looks at -> logits `[batch, new, vocabulary]`, longer caches.
+    """tokens `[batch, new]`, caches, what attention looks at -> log probabilities `[batch, new, vocabulary]`, caches.
 
-    Any number of new tokens is read at once, each of which sees those before it.
+    Any number of new tokens is read at once, each of which sees those before it. A single context serves any batch.
     """
-    inputs: dict[str, Any] = {"tokens": (TensorProto.INT64, ["batch", "new"])}
-    inputs["absent"] = (TensorProto.FLOAT, ["batch", "time"])
+    shapes: dict[str, Any] = {"absent": ["contexts", "time"]}
     for layer in range(config.decoder_layers):
-        for names, axis in ((_cache_names(layer), "written"), (_context_names(layer), "time")):
-            shapes = _named(config, names, names, axis)
-            inputs |= {name: (TensorProto.FLOAT, shape) for name, (_, shape) in shapes.items()}
-    results = dict[str, tuple[str, Any]]()
-    past, new = graph.op("Shape", _cache_names(0)[1], start=2, end=3), graph.op("Shape", "tokens", start=1, end=2)
-    total = graph.op("Add", past, new)
-    positions = _range(graph, past, total)
-    rotations, outputs = _rotations(config, graph, positions), _inputs(graph, graph.embed("tokens"))
-    column = graph.op("Unsqueeze", positions, graph.integers(1))
-    later = graph.op("Greater", _range(graph, graph.integers(0), total), column)
-    unwritten = graph.op("Mul", graph.op("Cast", later, to=TensorProto.FLOAT), graph.constant(np.float32(MASKED)))
-    hidden, weights = graph.op("Unsqueeze", "absent", graph.integers(1, 2)), ""
+        shapes |= _caches(config, layer, "written") | _context(config, layer)
+    inputs: dict[str, Any] = {name: (TensorProto.FLOAT, shape) for name, shape in shapes.items()}
+    inputs["tokens"] = (TensorProto.INT64, ["batch", "new"])
+    past = graph.op("Shape", next(iter(_caches(config, 0, ""))), start=2, end=3)
+    rotations = _rotations(config, graph, past, graph.op("Shape", "tokens", start=1, end=2))
+    results, look, weights = dict[str, tuple[str, Any]](), _Looking(config, graph, "tokens", "absent"), ""
+    outputs = _inputs(graph, graph.embed("tokens"))
     for layer in range(config.decoder_layers):
-        name = f"decoder_{layer}"
-        queries, keys, values = _self_parts(config, graph, outputs, f"{name}_self", rotations)
-        written_keys, written_values = _cache_names(layer)
-        keys = graph.op("Concat", written_keys, keys, axis=3)
-        values = graph.op("Concat", written_values, values, axis=2)
-        mixed, _ = _look(config, graph, queries, keys, values, unwritten)
+        name, caches = f"decoder_{layer}", _caches(config, layer, "longer")
+        parts = _self_parts(graph, outputs, f"{name}_self", rotations)
+        mixed, *longer = graph.op(
+            *("MultiHeadAttention", *parts, "", "", "", *caches),
+            outputs=3,
+            domain="com.microsoft",
+            num_heads=config.heads,
+            unidirectional=1,
+        )
+        results |= {f"new_{cache}": (part, caches[cache]) for cache, part in zip(caches, longer, strict=True)}
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_self.mix"))
         queries = graph.linear(_normalized(graph, outputs, f"{name}_context.norm"), f"{name}_context.query")
-        mixed, weights = _look(config, graph, _split(config, graph, queries), *_context_names(layer), hidden)
+        mixed, weights = look(queries, *_context(config, layer))
         outputs = graph.op("Add", outputs, graph.linear(mixed, f"{name}_context.mix"))
         outputs = _feed_forward(graph, outputs, name)
-        longer = _named(config, _cache_names(layer), (keys, values), "longer")
-        results |= {f"new_{cache}": part for cache, part in longer.items()}
-    logits = _logits(config, graph, _normalized(graph, outputs, "output_norm"))
-    results[LOGITS] = (logits, ["batch", "new", config.vocabulary_size])
-    results[ATTENTION] = (graph.op("ReduceMean", weights, graph.integers(1), keepdims=0), ["batch", "new", "time"])
+    likelihoods = _log_probabilities(config, graph, _normalized(graph, outputs, "output_norm"))
+    results[LIKELIHOODS] = (likelihoods, ["batch", "new", config.vocabulary_size])
+    results[ATTENTION] = (graph.op("ReduceMean", weights, graph.integers(1), keepdims=0), ["contexts", "rows", "time"])
     return graph.model("decoder", inputs, results)
 
 
-def _cache_names(layer: int) -> tuple[str, str]:
-    return f"written_keys_{layer}", f"written_values_{layer}"
+def _caches(config: Seq2SeqConfig, layer: int, axis: str) -> dict[str, list[str | int]]:
+    """The keys and values of what was written, and their shapes."""
+    return {f"written_{part}_{layer}": ["batch", config.heads, axis, config.head_units] for part in ("keys", "values")}
 
 
-def _context_names(layer: int) -> tuple[str, str]:
-    return f"keys_{layer}", f"values_{layer}"
+def _context(config: Seq2SeqConfig, layer: int) -> dict[str, list[str | int]]:
+    """The keys and values of the context, and their shapes."""
+    return {
+        f"keys_{layer}": ["contexts", config.heads, config.head_units, "time"],
+        f"values_{layer}": ["contexts", config.heads, "time", config.head_units],
+    }
 
 
 def _inputs(graph: Graph, embedded: str) -> str:
@@ -314,67 +315,58 @@ def _feed_forward(graph: Graph, inputs: str, name: str) -> str:
     return str(graph.op("Add", inputs, graph.linear(wide, f"{name}.narrow")))
 
 
-def _self_parts(
-    config: Seq2SeqConfig, graph: Graph, inputs: str, name: str, rotations: tuple[str, str]
-) -> tuple[str, str, str]:
-    """Queries and values `[batch, heads, time, head_units]`, and keys with the last two axes swapped."""
+def _self_parts(graph: Graph, inputs: str, name: str, rotations: tuple[str, str, str]) -> list[str]:
+    """Turned queries, turned keys, and values, `[batch, time, units]`."""
     products = graph.linear(_normalized(graph, inputs, f"{name}.norm"), f"{name}.query_key_value")
-    units = config.encoder_units
-    both, values = graph.op("Split", products, graph.integers(2 * units, units), outputs=2, axis=-1)
-    first, second = graph.op("Split", _split(config, graph, both, 2), outputs=2, axis=-1, num_outputs=2)
-    cosines, sines = rotations
-    turned = graph.op(
-        "Concat",
-        graph.op("Sub", graph.op("Mul", first, cosines), graph.op("Mul", second, sines)),
-        graph.op("Add", graph.op("Mul", second, cosines), graph.op("Mul", first, sines)),
-        axis=-1,
-    )
-    queries, keys = graph.op("Split", turned, outputs=2, axis=1, num_outputs=2)
-    return queries, _transposed(graph, keys), _split(config, graph, values)
+    queries, keys, values = graph.op("Split", products, outputs=3, axis=-1, num_outputs=3)
+    turned = [graph.op("RotaryEmbedding", part, *rotations, domain="com.microsoft") for part in (queries, keys)]
+    return [*turned, values]
 
 
-def _rotations(config: Seq2SeqConfig, graph: Graph, positions: str) -> tuple[str, str]:
-    """Cosines and sines for integer positions `[time]`, `[time, head_units / 2]`."""
+def _rotations(config: Seq2SeqConfig, graph: Graph, first: str, count: str) -> tuple[str, str, str]:
+    """For positions from a first one on: which row is theirs, 0, and cosines and sines `[time, head_units / 2]`."""
+    first, count = (graph.op("Squeeze", each) for each in (first, count))
+    positions = graph.op("Range", first, graph.op("Add", first, count), graph.constant(np.int64(1)))
     column = graph.op("Unsqueeze", graph.op("Cast", positions, to=TensorProto.FLOAT), graph.integers(1))
     angles = graph.op("Mul", column, graph.constant(rotary_frequencies(config)))
-    return graph.op("Cos", angles), graph.op("Sin", angles)
+    return graph.integers(0), graph.op("Cos", angles), graph.op("Sin", angles)
 
 
-def _split(config: Seq2SeqConfig, graph: Graph, products: str, parts: int = 1) -> str:
-    """`[batch, time, parts * units]` as `[batch, parts * heads, time, head_units]`."""
-    shape = graph.integers(0, 0, parts * config.heads, config.head_units)
-    return str(graph.op("Transpose", graph.op("Reshape", products, shape), perm=[0, 2, 1, 3]))
+def _by_head(config: Seq2SeqConfig, graph: Graph, products: str, *, transposed: bool = False) -> str:
+    """`[batch, time, units]` as `[batch, heads, time, head_units]`, or with the last two swapped.
+
+    Keys are stored transposed: products with them are faster.
+    """
+    parts = graph.op("Reshape", products, graph.integers(0, 0, config.heads, config.head_units))
+    return str(graph.op("Transpose", parts, perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3]))
 
 
-def _transposed(graph: Graph, keys: str) -> str:
-    """`[batch, heads, time, head_units]` as `[batch, heads, head_units, time]`: products with them are faster."""
-    return str(graph.op("Transpose", keys, perm=[0, 1, 3, 2]))
+class _Looking:
+    """Attention of any rows to contexts; to a single one that all share, in one product."""
 
+    def __init__(self, config: Seq2SeqConfig, graph: Graph, ids: str, absent: str) -> None:
+        """Prepare what all layers need.
 
-def _named(
-    config: Seq2SeqConfig, names: tuple[str, str], parts: tuple[str, str], axis: str
-) -> dict[str, tuple[str, list[str | int]]]:
-    """Keys and values by their names, each with its shape."""
-    shapes: list[list[str | int]] = [
-        ["batch", config.heads, config.head_units, axis],
-        ["batch", config.heads, axis, config.head_units],
-    ]
-    return dict(zip(names, zip(parts, shapes, strict=True), strict=True))
+        Args:
+            config: of the network.
+            graph: to add to.
+            ids: `[batch, time]` of what looks.
+            absent: what is added to the scores of each token of the contexts, `[contexts, time]`.
+        """
+        self._config, self._graph = config, graph
+        self._absent = graph.op("Unsqueeze", absent, graph.integers(1, 2))
+        contexts, sizes = graph.op("Shape", absent, start=0, end=1), graph.integers(-1, config.heads, config.head_units)
+        self._rows = graph.op("Concat", contexts, sizes, axis=0)
+        self._batch = graph.op("Concat", graph.op("Shape", ids), graph.integers(config.decoder_units), axis=0)
 
-
-def _range(graph: Graph, first: str, end: str) -> str:
-    """The integers from one to before another, both of shape `[1]`."""
-    return str(graph.op("Range", graph.op("Squeeze", first), graph.op("Squeeze", end), graph.constant(np.int64(1))))
-
-
-def _look(config: Seq2SeqConfig, graph: Graph, queries: str, keys: str, values: str, hidden: str) -> tuple[str, str]:
-    """The values by scaled dot products `[batch, time, units]`, and their weights `[batch, heads, time, all]`."""
-    scores = graph.op(
-        "Mul", graph.op("MatMul", queries, keys), graph.constant(np.float32(1 / math.sqrt(config.head_units)))
-    )
-    weights = graph.op("Softmax", graph.op("Add", scores, hidden), axis=-1)
-    mixed = graph.op("Transpose", graph.op("MatMul", weights, values), perm=[0, 2, 1, 3])
-    return graph.op("Reshape", mixed, graph.integers(0, 0, -1)), weights
+    def __call__(self, queries: str, keys: str, values: str) -> tuple[str, str]:
+        """The values by scaled dot products `[batch, time, units]`, and the weights `[contexts, heads, rows, time]`."""
+        graph, scale = self._graph, np.float32(1 / math.sqrt(self._config.head_units))
+        queries = graph.op("Transpose", graph.op("Reshape", queries, self._rows), perm=[0, 2, 1, 3])
+        scores = graph.op("Mul", graph.op("MatMul", queries, keys), graph.constant(scale))
+        weights = graph.op("Softmax", graph.op("Add", scores, self._absent), axis=-1)
+        mixed = graph.op("Transpose", graph.op("MatMul", weights, values), perm=[0, 2, 1, 3])
+        return graph.op("Reshape", mixed, self._batch), weights
 
 
 _GRAPHS = ((_recurrent_encoder, _recurrent_decoder), (_transformer_encoder, _transformer_decoder))

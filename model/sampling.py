@@ -13,8 +13,12 @@ Said = Sequence[int]
 _COLDEST = 1e-30
 """A lower temperature is as good as this one, and 32 bits have none that is much lower."""
 
-_LIKELIEST = 256
-"""Mostly all that is drawn from is among so many tokens, which are found without putting all others in order."""
+DRAWS = 5
+"""Random numbers for a token. All but one are for drawing from all tokens, in the hope of one that may be drawn; the
+last is for drawing from those that may be, if that fails: to put all in order takes longer than all the rest."""
+
+_BLOCK = 64
+"""Tokens whose weights are summed before the running sum is taken, which is one addition after the other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +71,10 @@ class SamplingConfig:
             raise ValueError(f"guidance must be from 0 to 10, not {self.guidance}")
 
 
-def log_sum(logits: Floats) -> npt.NDArray[np.float64]:
-    """The logarithm of the sum of the exponentials of each row, `[batch]`, of `[batch, vocabulary]` logits.
-
-    Raises:
-        ValueError: a row holds a NaN, or no finite number.
-    """
-    highest = logits.max(axis=-1, keepdims=True)
-    sums = np.asarray(highest[:, 0] + np.log(np.exp(logits - highest).sum(axis=-1, dtype=np.float64)))
-    if not np.isfinite(sums).all():
-        raise ValueError("the network returned logits that are no numbers")
-    return sums
-
-
 def log_softmax(logits: Floats) -> Floats:
-    """Log probabilities in nats of `[batch, vocabulary]` logits.
-
-    Raises:
-        ValueError: a row holds a NaN, or no finite number.
-    """
-    return np.asarray(logits - log_sum(logits)[:, np.newaxis], np.float32)
+    """Log probabilities in nats of logits, `[..., vocabulary]`."""
+    below = logits - logits.max(axis=-1, keepdims=True)
+    return np.asarray(below - np.log(np.exp(below).sum(axis=-1, keepdims=True)), np.float32)
 
 
 def guide(conditional: Floats, prior: Floats, weight: float) -> Floats:
@@ -123,17 +111,29 @@ def sample(scores: Floats, config: SamplingConfig, draws: npt.NDArray[np.float64
     Args:
         scores: log probabilities or logits, `[batch, vocabulary]`; minus infinity forbids a token, not all of a row.
         config: how.
-        draws: a random number from 0 to below 1 for each row, `[batch]`; makes no difference at temperature 0.
+        draws: random numbers from 0 to below 1 for each row, `[batch, DRAWS]`; no difference at temperature 0.
 
     Returns:
         Token ids, `[batch]`.
+
+    Raises:
+        ValueError: a row holds a NaN, or no finite number.
     """
+    likeliest = np.asarray(scores.argmax(axis=-1), np.int64)  # of a row with a NaN it is that
+    highest = scores[np.arange(len(scores)), likeliest]
+    if not np.isfinite(highest).all():
+        raise ValueError("the network returned log probabilities that are no numbers")
     if config.temperature == 0:
-        return np.asarray(scores.argmax(axis=-1), np.int64)
-    tokens, probabilities = _likeliest(scores, config)
-    totals = np.cumsum(probabilities * _allowed(probabilities, config), axis=-1)
-    chosen = (totals <= draws[:, np.newaxis] * totals[:, -1:]).sum(axis=-1, keepdims=True)
-    return np.asarray(np.take_along_axis(tokens, chosen, axis=-1)[:, 0], np.int64)
+        return likeliest
+    weights = scores - highest[:, np.newaxis]
+    with np.errstate(over="ignore"):  # at a tiny temperature: to minus infinity, which is right
+        weights /= np.float32(max(config.temperature, _COLDEST))
+    np.exp(weights, out=weights)
+    tries = _draw(weights, draws[:, :-1])
+    chosen = tries[:, 0]
+    for row in np.flatnonzero(~_may_be_drawn(weights, chosen, config)):
+        chosen[row] = _draw_again(weights[row], tries[row, 1:], config, draws[row, -1])
+    return chosen
 
 
 def _repeated(said: Said, n: int) -> list[int]:
@@ -149,26 +149,43 @@ def _completed(said: Said, banned: Sequence[Said]) -> list[int]:
     return [run[-1] for run in banned if len(run) == 1 or tuple(said[1 - len(run) :]) == tuple(run[:-1])]
 
 
-def _likeliest(scores: Floats, config: SamplingConfig) -> tuple[Ids, npt.NDArray[np.float64]]:
-    """The tokens among which all are that may be drawn, as they are numbered, and their probabilities."""
-    with np.errstate(over="ignore"):  # at a tiny temperature: to minus infinity, which is right
-        below = (scores - scores.max(axis=-1, keepdims=True)) / np.float32(max(config.temperature, _COLDEST))
-    weights = np.exp(below)
-    size, sums = weights.shape[-1], weights.sum(axis=-1, dtype=np.float64, keepdims=True)
-    if size > 2 * _LIKELIEST:
-        few = np.sort(np.argpartition(scores, size - _LIKELIEST, axis=-1)[:, -_LIKELIEST:], axis=-1)
-        probabilities = np.take_along_axis(weights, few, axis=-1) / sums
-        if 0 < config.top_k < _LIKELIEST or (probabilities.sum(axis=-1) >= config.top_p).all():
-            return few, probabilities
-    return np.broadcast_to(np.arange(size), weights.shape), weights / sums
+def _draw(weights: Floats, draws: npt.NDArray[np.float64]) -> Ids:
+    """Tokens of each row, `[batch, tries]`, by their weights; where rounding decides, one that has none at times."""
+    size, rows = weights.shape[-1], np.arange(len(weights))[:, np.newaxis]
+    sums = np.cumsum(np.add.reduceat(weights, np.arange(0, size, _BLOCK), axis=-1), axis=-1, dtype=np.float64)
+    goals = draws * sums[:, -1:]
+    blocks = np.minimum((sums[:, np.newaxis] <= goals[..., np.newaxis]).sum(axis=-1), sums.shape[-1] - 1)
+    goals -= np.where(blocks, sums[rows, blocks - 1], 0)
+    members = np.minimum(blocks[..., np.newaxis] * _BLOCK + np.arange(_BLOCK), size - 1)
+    within = np.cumsum(weights[rows[..., np.newaxis], members], axis=-1)
+    places = np.minimum((within <= goals[..., np.newaxis]).sum(axis=-1), _BLOCK - 1)
+    return np.asarray(np.minimum(blocks * _BLOCK + places, size - 1), np.int64)
 
 
-def _allowed(probabilities: npt.NDArray[np.float64], config: SamplingConfig) -> npt.NDArray[np.bool_]:
-    """Which may be drawn: the likeliest always, and with the least likely one that may all that are as likely."""
-    ordered = np.sort(probabilities, axis=-1)[:, ::-1]
-    before = np.cumsum(ordered, axis=-1) - ordered
-    count = np.maximum((before < config.top_p).sum(axis=-1, keepdims=True), 1)
+def _may_be_drawn(weights: Floats, tokens: Ids, config: SamplingConfig) -> npt.NDArray[np.bool_]:
+    """Whether what is likelier than the token of a row leaves room for it, and it is as likely as it has to be."""
+    weight = weights[np.arange(len(tokens)), tokens]
+    allowed = (weight > 0) & (weight >= config.min_p)  # the likeliest weighs 1
+    likelier = weights > weight[:, np.newaxis]
+    if config.top_p < 1:
+        allowed &= (weights * likelier).sum(axis=-1) < config.top_p * weights.sum(axis=-1)
     if config.top_k:
-        count = np.minimum(count, config.top_k)
-    least = np.take_along_axis(ordered, count - 1, axis=-1)
-    return np.asarray(probabilities >= np.maximum(least, config.min_p * ordered[:, :1]), np.bool_)
+        allowed &= np.count_nonzero(likelier, axis=-1) < config.top_k
+    return np.asarray(allowed)
+
+
+def _draw_again(weights: Floats, tries: Ids, config: SamplingConfig, draw: float) -> int:
+    """The first of some tokens that may be drawn; if there is none, one by its weight, of those that may be.
+
+    What is drawn from all until it may be drawn has the distribution of all that may be.
+    """
+    for token in tries:
+        if _may_be_drawn(weights[np.newaxis], token[np.newaxis], config).all():
+            return int(token)
+    ordered = np.sort(weights.astype(np.float64))[::-1]
+    before = np.cumsum(ordered) - ordered
+    count = max(int((before < config.top_p * ordered.sum()).sum()), 1)
+    least = ordered[min(count, config.top_k or count, len(ordered)) - 1]  # all that are as likely may be drawn too
+    tokens = np.flatnonzero((weights >= max(least, config.min_p)) & (weights > 0))
+    totals = np.cumsum(weights[tokens], dtype=np.float64)
+    return int(tokens[(totals <= draw * totals[-1]).sum()])

@@ -9,7 +9,7 @@ by round, so that a busy machine treats all alike. Medians are printed, in milli
 
 - greedy: 20 tokens after a context of 40, the likeliest each time;
 - eight: 8 sampled candidates of 20 tokens, with log p(reply) beside log p(reply | context), as the bot's ranking needs
-  them. The ways that give logits are driven by the bot's own `model.decoding.write`.
+  them. The ways that give log probabilities are driven by the bot's own `model.decoding.write`.
 
 The last line sets the time of a greedy token beside the time that reading the weights of a step from memory takes, at
 the rate at which the same process reads a large array.
@@ -76,7 +76,7 @@ class Way:
     """A way to answer.
 
     Attributes:
-        steps: gives logits a token at a time; None for one that only writes whole replies.
+        steps: gives log probabilities a token at a time; None for one that only writes whole replies.
         greedy: writes the likeliest reply to a context.
         eight: writes candidates; None for one that cannot.
         weights: bytes of weights that a step reads; 0 where it is not known.
@@ -105,8 +105,8 @@ def log_probabilities(steps: Network, context: Sequence[int], reply: Sequence[in
     """Of all tokens after each of a reply, `[time, vocabulary]`."""
     state, rows = steps.encode([context]), []
     for token in reply:
-        logits, state = steps.step(np.array([token]), state)
-        rows.append(log_softmax(logits)[0])
+        likelihoods, state = steps.step(np.array([token]), state)
+        rows.append(likelihoods[0])
     return np.stack(rows)
 
 

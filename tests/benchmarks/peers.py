@@ -87,7 +87,8 @@ class TorchSteps(_StepByStep):
                 outputs, new = self._block(block, outputs, angles, past, read, context["absent"])
                 layers |= dict(zip((f"written_keys_{number}", f"written_values_{number}"), new, strict=True))
             logits = network.softmax(network.projection(leave(outputs)))[:, 0]
-        return logits.numpy(), State(state.context, {name: value.numpy() for name, value in layers.items()})
+            likelihoods = torch.log_softmax(logits, -1)
+        return likelihoods.numpy(), State(state.context, {name: value.numpy() for name, value in layers.items()})
 
     def _block(self, block: Any, inputs: Any, angles: Any, past: Any, read: Any, absent: Any) -> Any:
         """A layer of the decoder, which has read something, or of the encoder; also its keys and values."""
@@ -121,7 +122,7 @@ class _Static:
         return keys, values, (1 - mask)[:, tf.newaxis, tf.newaxis] * MASKED
 
     def step(self, tokens: Any, position: Any, read: Any, written: Any) -> Any:
-        """Logits and longer caches; `position` counts the tokens that were written."""
+        """Log probabilities and longer caches; `position` counts the tokens that were written."""
         import tensorflow as tf
 
         ours, heads, units = self.ours, self.config.heads, self.config.head_units
@@ -158,7 +159,7 @@ class _Static:
             new.append(cached)
         projected = tf.matmul(ours.output_norm(outputs), ours.projection.kernel)
         logits = tf.matmul(projected, ours.embedding.embeddings, transpose_b=True) + ours.output_bias
-        return logits, *(tf.stack(parts, 1) for parts in zip(*new, strict=True))
+        return tf.nn.log_softmax(logits), *(tf.stack(parts, 1) for parts in zip(*new, strict=True))
 
     def interpreter(self, function: Any, *shapes: Any) -> Any:
         """A function, compiled for LiteRT with int8 weights."""
@@ -216,8 +217,8 @@ class LiteRTSteps(_StepByStep):
                 lambda tokens, position, *rest: self._static.step(tokens, position, rest[:3], rest[3:]),
                 *(tf.TensorSpec([batch], tf.int32), tf.TensorSpec([], tf.int32), *specs),
             )
-        logits, keys, values = _invoke(self._steps[batch], tokens, position[0], *read, *written)
-        return logits, State(state.context, {"keys": keys, "values": values, "position": position + 1})
+        likelihoods, keys, values = _invoke(self._steps[batch], tokens, position[0], *read, *written)
+        return likelihoods, State(state.context, {"keys": keys, "values": values, "position": position + 1})
 
 
 def litert_loop(ours: Any) -> Greedy:
@@ -231,8 +232,8 @@ def litert_loop(ours: Any) -> Greedy:
         nothing = tf.zeros([1, *static.cache])
 
         def step(position: Any, tokens: Any, keys: Any, values: Any, said: Any) -> Any:
-            logits, keys, values = static.step(tokens, position, read, (keys, values))
-            tokens = tf.argmax(logits, -1, output_type=tf.int32)
+            likelihoods, keys, values = static.step(tokens, position, read, (keys, values))
+            tokens = tf.argmax(likelihoods, -1, output_type=tf.int32)
             return position + 1, tokens, keys, values, said + tf.one_hot(position, REPLY, dtype=tf.int32) * tokens
 
         start = (tf.constant(0), tf.constant([START]), nothing, nothing, tf.zeros([REPLY], tf.int32))
@@ -249,7 +250,7 @@ def onnx_loop(ours: Any) -> Greedy:
     from onnx import TensorProto, helper
 
     from model.bundle import DECODER, ENCODER
-    from model.inference import ATTENTION
+    from model.inference import ATTENTION, LIKELIHOODS
     from model.onnx_graph import export
 
     with tempfile.TemporaryDirectory() as folder:
@@ -261,7 +262,7 @@ def onnx_loop(ours: Any) -> Greedy:
         carried = ["tokens", *(name.removeprefix("new_") for name in caches)]
         nodes = [
             *(each for each in body.node if each.output[0] != ATTENTION),
-            helper.make_node("ArgMax", ["logits"], ["next"], axis=-1, keepdims=0),
+            helper.make_node("ArgMax", [LIKELIHOODS], ["next"], axis=-1, keepdims=0),
             helper.make_node("Identity", ["next"], ["said"]),
             helper.make_node("Identity", ["going"], ["still_going"]),
         ]

@@ -175,7 +175,7 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     "head",
     [
         *(b"", b"{", b"\xff\xfe", b"null", b"[]", b"3", b'"text"', b"{}"),
-        *(b'{"format": 3}', b'{"format": 3, "facts": 3}', b'{"format": 3, "facts": {}, "files": {}}'),
+        *(b'{"format": 4}', b'{"format": 4, "facts": 3}', b'{"format": 4, "facts": {}, "files": {}}'),
     ],
 )
 def test_a_head_of_garbage_is_refused(tmp_path: Path, head: bytes) -> None:
@@ -237,7 +237,7 @@ def test_another_format_is_refused_as_that_whatever_else_it_says(tmp_path: Path)
     rewrite_head(directory, lambda head: head.update(format=1, facts={"colour": "red"}))  # type: ignore[call-overload]
     with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
         Bundle.open(directory)
-    assert "has format 1, not 3" in str(caught.value)
+    assert "has format 1, not 4" in str(caught.value)
 
 
 NO_BUNDLES = ("nothing", ".", "..", "../x", "x/../x", "/", ".new-abc", "bundle.json")

@@ -24,7 +24,7 @@ GREEDY = SamplingConfig(temperature=0)
 
 
 class TableNetwork:
-    """Logits are a random row of a table, chosen by the context and all that was said after it."""
+    """What is likely is a random row of a table, chosen by the context and all that was said after it."""
 
     def __init__(self, seed: int = 0, spread: float = 1.5, *, at_once: bool = False) -> None:
         self.table = np.random.default_rng(seed).normal(0, spread, (997, VOCABULARY)).astype(np.float32)
@@ -41,22 +41,22 @@ class TableNetwork:
         self.batches.append(len(tokens))
         said = (state.layers["said"] * 31 + tokens + 1) % 10**6
         rows = (state.context["key"] * 7919 + said) % len(self.table)
-        return self.table[rows].copy(), State(state.context, {"said": said})
+        return log_softmax(self.table[rows]), State(state.context, {"said": said})
 
     def read(self, tokens: npt.NDArray[np.int64], state: State) -> npt.NDArray[np.float32] | None:
         if not self.at_once:
             return None
         steps = []
         for each in tokens.T:
-            logits, state = self.step(each, state)
-            steps.append(logits)
+            likelihoods, state = self.step(each, state)
+            steps.append(likelihoods)
         return np.stack(steps, 1)
 
     def likelihood(self, context: Sequence[int], ids: Sequence[int], *, ended: bool) -> float:
         state, total, last = self.encode([context]), 0.0, START
         for token in [*ids, *([END] if ended else [])]:
-            logits, state = self.step(np.array([last]), state)
-            total, last = total + float(log_softmax(logits)[0, token]), token
+            likelihoods, state = self.step(np.array([last]), state)
+            total, last = total + float(likelihoods[0, token]), token
         return total
 
 
@@ -118,18 +118,18 @@ def test_the_likeliest_token_is_taken_at_temperature_0() -> None:
     ((candidate,),) = written(request(sampling=GREEDY), network=network)
     state, last = network.encode([[9, 8]]), START
     for time, token in enumerate([*candidate.ids, END][:6]):
-        logits, state = network.step(np.array([last]), state)
+        likelihoods, state = network.step(np.array([last]), state)
         allowed = [each for each in SAYABLE if time or each not in (END, LINE_ID)]
-        last = max(allowed, key=lambda each: logits[0, each])
+        last = max(allowed, key=lambda each: likelihoods[0, each])
         assert token == last
 
 
 def test_draws_follow_the_probabilities() -> None:
     network = TableNetwork(1)
     (candidates,) = written(request(n=6000), network=network, max_tokens=1)
-    logits, _ = network.step(np.array([START]), network.encode([[9, 8]]))
+    likelihoods, _ = network.step(np.array([START]), network.encode([[9, 8]]))
     words = np.arange(LINE_ID + 1, VOCABULARY)
-    weights = np.exp(logits[0, words].astype(np.float64))
+    weights = np.exp(likelihoods[0, words].astype(np.float64))
     expected = 6000 * weights / weights.sum()
     observed = np.bincount([each.ids[0] for each in candidates], minlength=VOCABULARY)[words]
     assert ((observed - expected) ** 2 / expected).sum() < 13.8  # chi-square of 2 degrees of freedom, p = 0.001
@@ -176,8 +176,9 @@ def test_guidance_draws_what_is_likelier_with_the_context_than_without() -> None
 def test_no_numbers_are_an_error() -> None:
     network = TableNetwork()
     network.table[:] = np.nan
-    with pytest.raises(ValueError, match="no numbers"):
-        written(request(), network=network)
+    for sampling in (PLAIN, GREEDY, replace(PLAIN, guidance=1)):
+        with pytest.raises(ValueError, match="no numbers"):
+            written(request(sampling=sampling), network=network)
     with pytest.raises(ValueError, match="no numbers"):
         search(network, [9], GREEDY, width=2, max_tokens=3)
 
@@ -244,7 +245,7 @@ def test_likelihoods_are_those_of_the_steps_whether_read_at_once_or_not() -> Non
         assert found == pytest.approx(expected, rel=1e-5)
 
 
-def test_likelihoods_of_logits_that_are_no_numbers_are_an_error() -> None:
+def test_likelihoods_that_are_no_numbers_are_an_error() -> None:
     for at_once in (False, True):
         network = TableNetwork(at_once=at_once)
         network.table[:] = np.nan

@@ -42,23 +42,23 @@ def assert_same(first: State, second: State) -> None:
 
 
 def test_a_batch_of_contexts_of_different_lengths_is_as_good_as_one_by_one(inference: Inference) -> None:
-    logits, state = inference.step(TOKENS, inference.encode(CONTEXTS))
-    logits, _ = inference.step(TOKENS[::-1], state)
+    likelihoods, state = inference.step(TOKENS, inference.encode(CONTEXTS))
+    likelihoods, _ = inference.step(TOKENS[::-1], state)
     for row, context in enumerate(CONTEXTS):
         _, state = inference.step(TOKENS[row : row + 1], inference.encode([context]))
         alone, _ = inference.step(TOKENS[::-1][row : row + 1], state)
-        np.testing.assert_allclose(logits[row : row + 1], alone, atol=1e-5)
-    assert np.abs(logits[0] - logits[1]).max() > 0.1
+        np.testing.assert_allclose(likelihoods[row : row + 1], alone, atol=1e-5)
+    assert np.abs(likelihoods[0] - likelihoods[1]).max() > 0.1
 
 
 def test_an_int8_batch_is_nearly_as_good_as_one_by_one(config: Seq2SeqConfig, tmp_path: Path) -> None:
     export(lively_network(config), tmp_path)
     inference = Inference(tmp_path)
     contexts, replies = random_contexts(config), random_replies(config, time=1)
-    logits, _ = inference.step(replies[:, 0], inference.encode(contexts))
+    likelihoods, _ = inference.step(replies[:, 0], inference.encode(contexts))
     for row, context in enumerate(contexts):
         alone, _ = inference.step(replies[row], inference.encode([context]))
-        assert np.sqrt(((logits[row] - alone[0]) ** 2).mean()) < 0.05 * logits.std()
+        assert np.sqrt(((likelihoods[row] - alone[0]) ** 2).mean()) < 0.05 * likelihoods.std()
 
 
 def test_taking_rows_repeats_and_reorders_them(inference: Inference) -> None:
@@ -68,18 +68,30 @@ def test_taking_rows_repeats_and_reorders_them(inference: Inference) -> None:
     assert arrays(taken).keys() == arrays(state).keys()
     for name, value in arrays(taken).items():
         np.testing.assert_array_equal(value, arrays(state)[name][rows])
-    logits, after = inference.step(TOKENS[rows], taken)
+    likelihoods, after = inference.step(TOKENS[rows], taken)
     expected, whole = inference.step(TOKENS, state)
-    np.testing.assert_allclose(logits, expected[rows], atol=1e-5)
+    np.testing.assert_allclose(likelihoods, expected[rows], atol=1e-5)
     assert_same(after, whole.take(rows))
+
+
+def test_a_context_that_is_alone_serves_all_rows(inference: Inference) -> None:
+    alone = inference.encode(CONTEXTS[:1])
+    shared = alone.take(np.zeros(3, np.int64))
+    assert {len(value) for value in shared.context.values()} <= {1}
+    copied = inference.encode(CONTEXTS[:1] * 3)
+    for tokens in (TOKENS, TOKENS[::-1]):
+        likelihoods, shared = inference.step(tokens, shared)
+        expected, copied = inference.step(tokens, copied)
+        np.testing.assert_allclose(likelihoods, expected, atol=1e-5)
+    assert_same(shared.take(np.array([1])), State(alone.context, copied.take(np.array([1])).layers))
 
 
 def test_candidates_of_one_context_go_their_own_ways(inference: Inference) -> None:
     state = inference.encode(CONTEXTS[:1])
-    logits, candidates = inference.step(TOKENS, state.take(np.zeros(3, np.int64)))
+    likelihoods, candidates = inference.step(TOKENS, state.take(np.zeros(3, np.int64)))
     for row, token in enumerate(TOKENS):
         alone, after = inference.step(np.array([token]), state)
-        np.testing.assert_allclose(logits[row : row + 1], alone, atol=1e-5)
+        np.testing.assert_allclose(likelihoods[row : row + 1], alone, atol=1e-5)
         assert_same(candidates.take(np.array([row])), after)
 
 
@@ -109,11 +121,11 @@ def test_a_state_has_what_attention_looks_at_only_where_there_is_attention(
     assert {value.shape[0] for value in arrays(state).values()} == {3}
 
 
-def test_logits_are_one_row_a_token_and_may_be_written_to(config: Seq2SeqConfig, inference: Inference) -> None:
-    logits, _ = inference.step(TOKENS, inference.encode(CONTEXTS))
-    assert logits.shape == (3, config.vocabulary_size)
-    assert logits.dtype == np.float32
-    logits[:, 0] = -np.inf
+def test_likelihoods_are_one_row_a_token_and_may_be_written_to(config: Seq2SeqConfig, inference: Inference) -> None:
+    likelihoods, _ = inference.step(TOKENS, inference.encode(CONTEXTS))
+    assert likelihoods.shape == (3, config.vocabulary_size)
+    assert likelihoods.dtype == np.float32
+    likelihoods[:, 0] = -np.inf
 
 
 @pytest.mark.parametrize("name", [ENCODER, DECODER])
@@ -138,17 +150,17 @@ def test_attention_is_that_of_the_network(config: Seq2SeqConfig, inference: Infe
 
 def test_reading_at_once_is_reading_step_by_step(config: Seq2SeqConfig, inference: Inference) -> None:
     contexts, replies = random_contexts(config), random_replies(config)
-    logits, state = inference.read(replies, inference.encode(contexts)), inference.encode(contexts)
-    assert (logits is None) == (config.cell != "transformer")
-    if logits is None:
+    likelihoods, state = inference.read(replies, inference.encode(contexts)), inference.encode(contexts)
+    assert (likelihoods is None) == (config.cell != "transformer")
+    if likelihoods is None:
         return
     for time, tokens in enumerate(replies.T):
         expected, state = inference.step(tokens, state)
-        np.testing.assert_allclose(logits[:, time], expected, atol=1e-5)
+        np.testing.assert_allclose(likelihoods[:, time], expected, atol=1e-5)
         if time == 2:  # in the midst of a reply too
             rest = inference.read(replies[:, 3:], state)
             assert rest is not None
-            np.testing.assert_allclose(rest, logits[:, 3:], atol=1e-5)
+            np.testing.assert_allclose(rest, likelihoods[:, 3:], atol=1e-5)
 
 
 def test_the_first_rows_of_a_state_are_those_rows(inference: Inference) -> None:

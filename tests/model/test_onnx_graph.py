@@ -13,13 +13,14 @@ from safetensors.numpy import load_file
 from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
 from model.inference import Inference
 from model.onnx_graph import export, load_network
+from model.sampling import log_softmax
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from tests.model.tiny_network import CONFIGS, Floats, lively_network, random_contexts, random_replies, teacher_forced
 
 every_shape = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 
 INT8_ERROR, INT8_WORST_ERROR = 0.03, 0.2
-"""Root mean square and largest error of int8 logits, as shares of the logits' standard deviation.
+"""Root mean square and largest error of int8 log probabilities, as shares of their standard deviation.
 
 Rounding weights to 127 steps and inputs to 256 is off by some 0.5 percent of their spread each. A token goes through
 half a dozen such products in a row and through states that keep what they got, which makes 1 to 2 percent and worst
@@ -30,12 +31,12 @@ or zero point, it is over 10.
 
 
 def stepwise(directory: Path, contexts: list[list[int]], replies: npt.NDArray[np.int64]) -> Floats:
-    """Logits of known replies by the exported graphs, `[batch, time, vocabulary]`."""
+    """Log probabilities of known replies by the exported graphs, `[batch, time, vocabulary]`."""
     inference = Inference(directory)
     state, steps = inference.encode(contexts), []
     for tokens in replies.T:
-        logits, state = inference.step(tokens, state)
-        steps.append(logits)
+        likelihoods, state = inference.step(tokens, state)
+        steps.append(likelihoods)
     return np.stack(steps, 1)
 
 
@@ -46,10 +47,10 @@ def exported_weights(network: Seq2Seq, directory: Path, *, quantized: bool = Tru
 
 
 @every_shape
-def test_float_graphs_give_the_logits_of_the_network(config: Seq2SeqConfig, tmp_path: Path) -> None:
+def test_float_graphs_give_the_probabilities_of_the_network(config: Seq2SeqConfig, tmp_path: Path) -> None:
     network, contexts, replies = lively_network(config), random_contexts(config), random_replies(config)
     export(network, tmp_path, quantized=False)
-    expected = teacher_forced(network, contexts, replies)
+    expected = log_softmax(teacher_forced(network, contexts, replies))
     assert expected.std() > 0.3
     np.testing.assert_allclose(stepwise(tmp_path, contexts, replies), expected, atol=1e-4, rtol=0)
 
@@ -60,7 +61,7 @@ def test_int8_graphs_come_close_to_it(name: str, spread: float, tmp_path: Path) 
     network = lively_network(config, spread=spread)
     contexts, replies = random_contexts(config, (12, 3, 20, 7)), random_replies(config, batch=4, time=12)
     export(network, tmp_path)
-    expected = teacher_forced(network, contexts, replies)
+    expected = log_softmax(teacher_forced(network, contexts, replies))
     errors = (stepwise(tmp_path, contexts, replies) - expected) / expected.std()
     depth = 2 if config.cell == "transformer" else 1
     assert np.sqrt((errors**2).mean()) < depth * INT8_ERROR
@@ -160,7 +161,7 @@ def test_tokens_that_were_never_used_do_no_harm(tmp_path: Path) -> None:
     network.embedding.embeddings.assign(embeddings)
     contexts, replies = [[5, 6, 7], [10, 11]], random_replies(config, batch=2)
     export(network, tmp_path)
-    expected = teacher_forced(network, contexts, replies)
+    expected = log_softmax(teacher_forced(network, contexts, replies))
     assert np.sqrt(((stepwise(tmp_path, contexts, replies) - expected) ** 2).mean()) < INT8_ERROR * expected.std()
 
 

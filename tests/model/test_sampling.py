@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.sampling import SamplingConfig, guide, log_softmax, restrain, sample
+from model.sampling import DRAWS, SamplingConfig, guide, log_softmax, restrain, sample
 
 Floats = npt.NDArray[np.float32]
 PLAIN = SamplingConfig(temperature=1, top_p=1)
@@ -22,7 +22,7 @@ logits_of_any_shape = hnp.arrays(np.float32, st.tuples(st.integers(1, 4), st.int
 
 
 def chances(seed: int, rows: int) -> npt.NDArray[np.float64]:
-    return np.random.default_rng(seed).random(rows)
+    return np.random.default_rng(seed).random((rows, DRAWS))
 
 
 def draw(logits: Floats | list[float], config: SamplingConfig, count: int, seed: int = 0) -> npt.NDArray[np.int64]:
@@ -115,7 +115,7 @@ def test_minus_infinity_is_never_drawn(temperature: float) -> None:
 )
 def test_each_token_has_its_share_of_chance_and_the_last_one_the_rest(chance: float, token: int) -> None:
     logits = np.array([[3.0, -np.inf, 3.0, 3.0, 3.0, -np.inf]], np.float32)
-    assert sample(logits, PLAIN, np.array([chance])).tolist() == [token]
+    assert sample(logits, PLAIN, np.full((1, DRAWS), chance)).tolist() == [token]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
@@ -158,9 +158,10 @@ def test_logits_are_left_as_they_were(logits: Floats) -> None:
 
 
 @pytest.mark.parametrize("row", [[0.0, np.nan, 1.0], [-np.inf] * 3, [np.inf, 0.0, 0.0]])
-def test_a_row_of_no_numbers_is_an_error(row: list[float]) -> None:
-    with pytest.raises(ValueError, match="no numbers"), np.errstate(invalid="ignore"):
-        log_softmax(np.array([[0.0, 1.0, 2.0], row], np.float32))
+@pytest.mark.parametrize("config", [PLAIN, GREEDY])
+def test_a_row_of_no_numbers_is_an_error(row: list[float], config: SamplingConfig) -> None:
+    with pytest.raises(ValueError, match="no numbers"):
+        sample(np.array([[0.0, 1.0, 2.0], row], np.float32), config, chances(0, 2))
 
 
 @given(logits_of_any_shape)
@@ -169,35 +170,31 @@ def test_the_log_softmax_is_that_of_the_softmax(logits: Floats) -> None:
         np.testing.assert_allclose(np.exp(logs.astype(np.float64)), softmax(row), atol=1e-6)
 
 
-def large(seed: int, rows: int, spread: float) -> Floats:
-    """Logits over a vocabulary that is not put in order as a whole."""
-    return np.random.default_rng(seed).normal(0, spread, (rows, 3000)).astype(np.float32)
-
-
-@given(
-    seed=st.integers(0, 99),
-    spread=st.floats(0.1, 9),
-    temperature=st.floats(0.3, 3),
-    top_p=st.floats(0.05, 1),
-    top_k=st.sampled_from([0, 1, 40, 255, 256, 999]),
-    min_p=st.sampled_from([0.0, 0.1]),
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 500])
+@pytest.mark.parametrize(
+    "config",
+    [
+        PLAIN,
+        SamplingConfig(temperature=0.9, top_p=0.9),
+        SamplingConfig(temperature=1.5, top_p=0.2),  # mostly drawn again, and often in order at last
+        SamplingConfig(temperature=1, top_p=1, top_k=3),
+        SamplingConfig(temperature=0.7, top_p=0.95, top_k=40, min_p=0.05),
+    ],
 )
-def test_a_large_vocabulary_is_drawn_from_as_a_small_one(
-    seed: int, spread: float, temperature: float, top_p: float, top_k: int, min_p: float
-) -> None:
-    config = SamplingConfig(temperature=temperature, top_p=top_p, top_k=top_k, min_p=min_p)
-    logits, draws = large(seed, 4, spread), chances(seed, 4)
-    for row, draw, token in zip(logits, draws, sample(logits, config, draws).tolist(), strict=True):
-        probabilities = softmax(row.astype(np.float64) / temperature)
-        order = np.argsort(-probabilities, kind="stable")
-        ordered = probabilities[order]
-        allowed = (np.cumsum(ordered) - ordered < top_p) & (ordered >= min_p * ordered[0])
-        if top_k:
-            allowed[top_k:] = False
-        tokens = np.sort(order[allowed])
-        totals = np.cumsum(probabilities[tokens])
-        place = int((totals <= draw * totals[-1]).sum())
-        assert token in tokens[max(place - 1, 0) : place + 2]  # a neighbour where rounding decides
+def test_frequencies_are_those_of_all_that_may_be_drawn(size: int, config: SamplingConfig) -> None:
+    logits = np.random.default_rng(size).normal(0, 2, size).astype(np.float32)
+    probabilities = softmax(logits.astype(np.float64) / config.temperature)
+    order = np.argsort(-probabilities)
+    ordered = probabilities[order]
+    allowed = (np.cumsum(ordered) - ordered < config.top_p) & (ordered >= config.min_p * ordered[0])
+    allowed[config.top_k or size :] = False
+    expected = np.zeros(size)
+    expected[order[allowed]] = ordered[allowed] / ordered[allowed].sum()
+    observed = np.bincount(draw(logits, config, 20_000), minlength=size)
+    assert not observed[expected == 0].any()
+    likely = 20_000 * expected >= 5
+    error = (observed[likely] - 20_000 * expected[likely]) ** 2 / (20_000 * expected[likely])
+    assert error.sum() < likely.sum() + 4 * np.sqrt(2 * likely.sum()) + 4  # chi-square, p < 0.001
 
 
 @pytest.mark.parametrize(("min_p", "allowed"), [(0.0, {0, 1, 2, 3}), (0.2, {0, 1, 2}), (0.5, {0, 1}), (1.0, {0})])

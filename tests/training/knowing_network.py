@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.inference import Inference, State
+from model.sampling import log_softmax
 from model.tokenizer import END
 
 
@@ -18,7 +19,7 @@ class KnowingNetwork(Inference):
     ) -> None:
         """Args:
         replies: what it knows, by context; of each token that is next in them it is surer by 8 nats.
-        vocabulary_size: of its logits.
+        vocabulary_size: how many tokens there are.
         likings: logits of tokens at any time; 0 for the others.
         """
         self._places = {context: place for place, context in enumerate(replies)}
@@ -43,4 +44,4 @@ class KnowingNetwork(Inference):
             if place >= 0:
                 reply = [*self._replies[place], END]
                 logits[row, reply[min(time, len(reply) - 1)]] += 8
-        return logits, State({}, {**state.layers, "time": state.layers["time"] + 1})
+        return log_softmax(logits), State({}, {**state.layers, "time": state.layers["time"] + 1})
