@@ -20,7 +20,7 @@ from model.guards import Rejection
 from model.inference import State
 from model.ranking import Weights
 from model.reply import LIKELIEST, Question, ReplyConfig
-from model.sampling import SamplingConfig
+from model.sampling import SamplingConfig, log_softmax
 from model.tokenizer import CONTROL_SYMBOLS, END, LINE_ID, PAD, START, UNKNOWN, Tokenizer
 
 FACTS = BundleFacts(preset="base", network={}, max_context_tokens=8, max_reply_tokens=6, training={})
@@ -60,7 +60,7 @@ class ScriptedInference:
         logits = np.zeros((len(tokens), self.vocabulary_size), np.float32)
         for token, value in (likely if isinstance(likely, dict) else {likely: 900.0}).items():
             logits[:, token] = value
-        return logits, State({}, {"step": state.layers["step"] + 1})
+        return log_softmax(logits), State({}, {"step": state.layers["step"] + 1})
 
 
 def spelling(tokenizer: Tokenizer, script: list[Any], facts: BundleFacts = FACTS) -> tuple[ChatBot, ScriptedInference]:
@@ -204,7 +204,7 @@ def test_any_text_gets_a_sound_reply(tiny_bundle: Path, text: str) -> None:
         assert not set(bot.tokenizer.encode(clean_text(text))) & set(SILENT)
 
 
-def test_logits_that_are_no_numbers_are_an_error(tokenizer: Tokenizer) -> None:
+def test_probabilities_that_are_no_numbers_are_an_error(tokenizer: Tokenizer) -> None:
     bot, _ = spelling(tokenizer, [{0: np.nan}])
     with pytest.raises(ValueError, match="no numbers"):
         bot.reply(TURNS, rng())
