@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
-from bot.settings import BotConfig
+from bot.config import BotConfig
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
 

@@ -1,6 +1,7 @@
 """Discord messages in, the turns of a context out."""
 
 import logging
+import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
@@ -9,6 +10,9 @@ import discord
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
 
 logger = logging.getLogger(__name__)
+
+MAX_LENGTH = 2000
+"""Discord's limit for a message."""
 
 _CHAIN_DEPTH = 6
 _RECENT_MESSAGES = 20
@@ -66,6 +70,21 @@ def known_target(message: discord.Message) -> discord.Message | None:
     if isinstance(reference.resolved, discord.Message):
         return reference.resolved
     return reference.cached_message
+
+
+def parts_of(text: str, limit: int = MAX_LENGTH) -> list[str]:
+    """The text in parts that fit into a message each: whole sentences, else whole words, else what fits."""
+    parts, text = [], text.strip()
+    while len(text) > limit:
+        for end in (r"(?<=[.!?…])\s|\n", r"\s"):
+            places = [found.start() for found in re.finditer(end, text[: limit + 1])]
+            if places and text[: places[-1]].strip():
+                break
+        else:
+            places = [limit]
+        parts.append(text[: places[-1]].rstrip())
+        text = text[places[-1] :].lstrip()
+    return [*parts, text] if text else parts
 
 
 def _speaker(message: discord.Message, me: int) -> str:

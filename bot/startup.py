@@ -4,14 +4,19 @@ import asyncio
 import contextlib
 import logging
 import signal
+from collections.abc import Callable
+from functools import partial
 
 import aiohttp
 import discord
 import yarl
 
 from bot.client import ChinwagClient
+from bot.cog import AnyBot, Chinwag
+from bot.config import BotConfig
+from bot.guild_settings import FILE_NAME as SETTINGS
+from bot.guild_settings import GuildSettingsStore
 from bot.live_model import LiveModel
-from bot.settings import BotConfig
 from model import ChinwagError
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
@@ -28,10 +33,23 @@ class ApiBaseError(Exception):
 def serve(config: BotConfig, token: str) -> None:
     """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # two warnings about voice, which is not used
-    replies, model = config.replies(), LiveModel(config.models)
-    consent = Consent.open(config.models / CONSENT)
+    client = ChinwagClient(make_cog(config), shards=config.shards)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_connect(ChinwagClient(model, replies=replies, consent=consent), token, config.api_base))
+        asyncio.run(_connect(client, token, config.api_base))
+
+
+def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
+    """Load all that is needed to answer.
+
+    Returns:
+        What makes the cog of a bot.
+
+    Raises:
+        ChinwagError: there is no readable model, or another file cannot be used.
+    """
+    replies, model = config.replies(), LiveModel(config.models)
+    consent, settings = Consent.open(config.models / CONSENT), GuildSettingsStore(config.models / SETTINGS)
+    return partial(Chinwag, model=model, consent=consent, settings=settings, replies=replies)
 
 
 async def use_api_base(base: str) -> None:

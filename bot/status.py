@@ -7,7 +7,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 
-ANSWERED, BUSY, TOO_SOON, FAILED = "answered", "too busy", "too soon", "failed"
+ANSWERED, BUSY, TOO_SOON = "answered", "too busy", "too soon"
+FAILED, NOT_SENT, NOT_ALLOWED = "failed", "not sent", "not allowed"
 _LAST = 500  # answers whose time is remembered
 
 
@@ -48,8 +49,9 @@ class Status:
             took = f", half of them within {statistics.median(ordered):.2f} s, 95 % within {late:.2f} s"
         return (
             f"**Since the start**, {_span(time.monotonic() - self._started)} ago: {outcomes[ANSWERED]} answers{took}; "
-            f"{outcomes[BUSY]} refused because too many waited, {outcomes[TOO_SOON]} because they came too soon; "
-            f"{outcomes[FAILED]} failed (the log says why)."
+            f"{outcomes[BUSY]} refused because too many waited, {outcomes[TOO_SOON]} because they came too soon, "
+            f"{outcomes[NOT_ALLOWED]} as the settings of their server say; "
+            f"{outcomes[FAILED]} failed, {outcomes[NOT_SENT]} could not be sent (the log says why)."
         )
 
 

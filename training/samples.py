@@ -9,7 +9,7 @@ import tensorflow as tf
 from model.decoding import Request, write
 from model.dialogue import Marker
 from model.inference import State, padded
-from model.sampling import Floats, Ids, SamplingConfig
+from model.sampling import Floats, Ids, SamplingConfig, log_softmax
 from model.seq2seq import Seq2Seq
 from training.dataset import Dataset
 
@@ -61,7 +61,7 @@ class _Learning:
         states = tf.nest.pack_sequence_as(self._layers, list(state.layers.values()))
         memory, mask = state.context.values()
         logits, states = self._network.decode_step(tf.constant(tokens, tf.int32), memory, mask, states)
-        return np.asarray(logits), self._state(memory, mask, states)
+        return log_softmax(np.asarray(logits)), self._state(memory, mask, states)
 
     def read(self, tokens: Ids, state: State) -> None:
         """It reads one token after the other."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import discord
@@ -12,7 +13,9 @@ import yarl
 from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 
 from bot.client import ChinwagClient
-from bot.live_model import ReplyModel
+from bot.cog import AnyBot, Chinwag
+from bot.guild_settings import GuildSettingsStore
+from model.consent import Consent
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
 
@@ -30,6 +33,35 @@ def model() -> ScriptedModel:
 
 
 @pytest.fixture
+def consent(tmp_path: Path) -> Consent:
+    return Consent.open(tmp_path / "models" / "consent.sqlite")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> GuildSettingsStore:
+    return GuildSettingsStore(tmp_path / "models" / "guilds.sqlite")
+
+
+MakeCog = Callable[..., Callable[[AnyBot], Chinwag]]
+
+
+@pytest.fixture
+def make_cog(model: ScriptedModel, consent: Consent, settings: GuildSettingsStore) -> MakeCog:
+    """Makes what makes the cog, with other arguments where a test wants them."""
+
+    def make(**options: Any) -> Callable[[AnyBot], Chinwag]:
+        given = {"model": model, "consent": consent, "settings": settings, "rng": np.random.default_rng(1), **options}
+        return lambda bot: Chinwag(bot, **given)
+
+    return make
+
+
+@pytest.fixture
+def simcord_bot(make_cog: MakeCog) -> ChinwagClient:
+    return ChinwagClient(make_cog())
+
+
+@pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[DiscordServer]:
     async with DiscordServer() as server:
         monkeypatch.setattr(discord.http.Route, "BASE", server.base)
@@ -41,14 +73,13 @@ Connect = Callable[..., contextlib.AbstractAsyncContextManager[ChinwagClient]]
 
 
 @pytest.fixture
-def connect(server: DiscordServer, model: ScriptedModel) -> Connect:
+def connect(server: DiscordServer, make_cog: MakeCog) -> Connect:
     """Connects a client to the server for the length of a `with`; its failures are the test's."""
 
     @contextlib.asynccontextmanager
-    async def connected(model: ReplyModel = model, **options: Any) -> AsyncIterator[ChinwagClient]:
-        options |= {"workers": 2, "guild_ready_timeout": 0.05}
+    async def connected(**options: Any) -> AsyncIterator[ChinwagClient]:
         async_context.set(AsyncWebhookAdapter())  # simcord leaves its own behind
-        client = PromptClient(model, rng=np.random.default_rng(1), **options)
+        client = PromptClient(make_cog(**{"workers": 2, **options}), guild_ready_timeout=0.05)
         running = asyncio.create_task(client.start(server.token))
         try:
             await server.until(lambda: running.done() or client.is_ready())

@@ -1,17 +1,11 @@
 """What people in a server see, in simcord's model of Discord, with its permissions and its hidden text."""
 
 import discord
-import numpy as np
 import pytest
 import simcord
 
-from bot.client import FAILURE, ChinwagClient
+from bot.cog import FAILURE
 from tests.bot.scripted_model import ScriptedModel
-
-
-@pytest.fixture
-def simcord_bot(model: ScriptedModel) -> ChinwagClient:
-    return ChinwagClient(model, rng=np.random.default_rng(1))
 
 
 class Place:

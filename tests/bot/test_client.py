@@ -6,8 +6,9 @@ import logging
 import discord
 import pytest
 
-from bot import client as module
-from bot.client import BUSY, FAILURE, ChinwagClient, shorten
+from bot import cog as module
+from bot.client import ChinwagClient
+from bot.cog import BUSY, FAILURE
 from model.reply import ReplyConfig
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
@@ -116,7 +117,7 @@ class TestTheReply:
     async def test_does_not_wait_for_typing(
         self, server: DiscordServer, client: ChinwagClient, alice: Payload, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("bot.client._TYPING_PATIENCE", 0.05)
+        monkeypatch.setattr("bot.cog._TYPING_PATIENCE", 0.05)
         server.fail("POST", "/typing", 429, headers={"Via": "1.1 test"}, retry_after=60)
         await ask(server, alice)
         assert server.replies[0]["content"] == "sure"
@@ -128,12 +129,16 @@ class TestTheReply:
         await ask(server, alice)
         assert server.replies[0]["allowed_mentions"] == {"parse": [], "replied_user": False}
 
-    async def test_fits_into_a_message(
+    async def test_that_is_too_long_for_a_message_is_split(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload
     ) -> None:
-        model.answer = "blah " * 1000
-        await ask(server, alice)
-        assert server.replies[0]["content"] == " ".join(["blah"] * 400)
+        sentence = " ".join(["blah"] * 20) + "."
+        model.answer = " ".join([sentence] * 50)
+        asked = await ask(server, alice)
+        await server.until(lambda: len(server.replies) == 3)
+        assert " ".join(reply["content"] for reply in server.replies) == model.answer
+        assert all(reply["content"].endswith("blah.") for reply in server.replies)
+        assert answered(server)[0] == asked["id"]
 
     async def test_is_drawn_from_the_seed(
         self, server: DiscordServer, connect: Connect, model: ScriptedModel, alice: Payload
@@ -421,19 +426,3 @@ class TestTheConnection:
         assert "1 server." in out
         assert f"client_id={server.bot['id']}" in out
         assert "permissions=274877975552" in out
-
-
-@pytest.mark.parametrize(
-    ("text", "shortened"),
-    [
-        ("to point", "to point"),
-        ("0123456789", "0123456789"),
-        ("0123456789 1", "0123456789"),
-        ("01234 567890 1", "01234"),
-        ("01234\n5678 1", "01234\n5678"),
-        ("01234\n567891", "01234"),
-        ("0123456789ab", "0123456789"),
-    ],
-)
-def test_shorten_cuts_at_a_word(text: str, shortened: str) -> None:
-    assert shorten(text, 10) == shortened

@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import discord
-import numpy as np
 import pytest
 import simcord
 
-from bot.client import FAILURE, ChinwagClient
-from bot.commands import Answers, explanation
+from bot.cog import FAILURE
+from bot.member import Answers, MemberCommands, explanation
 from model.consent import Consent, ConsentError
 from model.decoding import Candidate
 from model.guards import Rejection
@@ -16,16 +15,6 @@ from model.reply import Ranked, Reply
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
-
-
-@pytest.fixture
-def consent(tmp_path: Path) -> Consent:
-    return Consent.open(tmp_path / "models" / "consent.sqlite")
-
-
-@pytest.fixture
-def simcord_bot(model: ScriptedModel, consent: Consent) -> ChinwagClient:
-    return ChinwagClient(model, rng=np.random.default_rng(1), consent=consent)
 
 
 def shown(result: simcord.InteractionResult) -> str:
@@ -195,9 +184,7 @@ def test_old_answers_are_forgotten() -> None:
     assert [answers.find(message) for message in (1, 2, 3)] == [None, reply, reply]
 
 
-def test_commands_are_described_for_people(model: ScriptedModel, consent: Consent) -> None:
-    tree = ChinwagClient(model, consent=consent).tree
-    group = tree.get_command("chinwag")
-    assert isinstance(group, discord.app_commands.Group)
+def test_commands_are_described_for_people(consent: Consent) -> None:
+    group = MemberCommands(consent)
     assert {command.name for command in group.commands} == {"optout", "optin", "forget-me", "privacy"}
     assert all(len(command.description) > 10 for command in group.commands)

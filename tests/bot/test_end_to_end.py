@@ -73,7 +73,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 async def test_a_trained_bot_answers_what_it_has_learned(models: Path, server: DiscordServer, connect: Connect) -> None:
     alice = server.user("alice")
-    async with connect(LiveModel(models)):
+    async with connect(model=LiveModel(models)):
         for question, answer in EXCHANGES.items():
             before = len(server.replies)
             asked = await server.say(alice, f"{server.mention} {question}")

@@ -6,8 +6,10 @@ from typing import Any
 
 import discord
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bot.history import is_speech, known_target, to_context, unbroken
+from bot.history import is_speech, known_target, parts_of, to_context, unbroken
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn
 
 BOT, ALICE, BOB = 1, 2, 3
@@ -85,3 +87,30 @@ class TestKnownTarget:
     def test_of_a_forwarded_message_is_none(self) -> None:
         reference = SimpleNamespace(resolved=None, cached_message=message(BOT))
         assert known_target(message(ALICE, reference=reference)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("to point", ["to point"]),
+        ("0123456789", ["0123456789"]),
+        ("0123456789 1", ["0123456789", "1"]),
+        ("01234 567890 1", ["01234", "567890 1"]),
+        ("a b. c d e f", ["a b.", "c d e f"]),
+        ("a. b. c. d. e", ["a. b. c.", "d. e"]),
+        ("01234\n56 78 1", ["01234", "56 78 1"]),
+        ("0123456789ab", ["0123456789", "ab"]),
+        ("3.14159 and so", ["3.14159", "and so"]),
+        ("", []),
+    ],
+)
+def test_parts_end_at_sentences_else_at_words(text: str, parts: list[str]) -> None:
+    assert parts_of(text, 10) == parts
+
+
+@given(st.text("ab .\n", max_size=80), st.integers(1, 12))
+def test_no_part_is_too_long_and_nothing_is_lost(text: str, limit: int) -> None:
+    parts = parts_of(text, limit)
+    assert all(len(part) <= limit for part in parts)
+    assert "".join("".join(parts).split()) == "".join(text.split())
+    assert all(part.strip() for part in parts[:-1])

@@ -97,7 +97,7 @@ def test_needs_one_to_start_with(shelf: Shelf) -> None:
 
 async def test_the_connected_bot_takes_a_new_one(shelf: Shelf, server: DiscordServer, connect: Connect) -> None:
     alice = server.user("alice")
-    async with connect(shelf.open()):
+    async with connect(model=shelf.open()):
         for name in ("first", "second"):
             shelf.publish(name)
             await server.say(alice, f"{server.mention} hello")

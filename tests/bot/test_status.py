@@ -3,7 +3,7 @@
 import pytest
 
 from bot import status as module
-from bot.status import ANSWERED, BUSY, FAILED, TOO_SOON, Status, resident_memory
+from bot.status import ANSWERED, BUSY, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Status, resident_memory
 
 
 class Clock:
@@ -22,7 +22,7 @@ def test_all_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     status = Status()
     for seconds in [0.1] * 60 + [0.9] * 40:
         status.count(ANSWERED, seconds)
-    for outcome, times in ((BUSY, 2), (TOO_SOON, 3), (FAILED, 4)):
+    for outcome, times in ((BUSY, 2), (TOO_SOON, 3), (FAILED, 4), (NOT_SENT, 5), (NOT_ALLOWED, 6)):
         for _ in range(times):
             status.count(outcome)
     clock.now += 2 * 86400 + 3 * 3600 + 240
@@ -30,7 +30,8 @@ def test_all_is_counted_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith(
         "**Model**: mine\n**Since the start**, 2 d 3 h 4 min ago: 100 answers, half of them within 0.10 s"
     )
-    assert "95 % within 0.90 s; 2 refused because too many waited, 3 because they came too soon; 4 failed" in text
+    assert "95 % within 0.90 s; 2 refused because too many waited, 3 because they came too soon, 6 as the" in text
+    assert "4 failed, 5 could not be sent" in text
     assert "**Waiting**: 5. **To Discord and back**: 40 ms." in text
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.settings import BotConfig
+from bot.config import BotConfig
 from model.blocklist import BlocklistError
 
 

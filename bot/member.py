@@ -1,4 +1,4 @@
-"""What members can ask of the bot in Discord (to be left out, what is kept, why it said something), and admins."""
+"""What members can ask of the bot in Discord: to be left out, what is kept of them, why it said something."""
 
 import asyncio
 import logging
@@ -95,24 +95,6 @@ class MemberCommands(app_commands.Group):
         """Say that nothing was noted, so that nobody believes to be left out who is not."""
         logger.error("A command failed.", exc_info=error)
         await interaction.followup.send(_FAILED, ephemeral=True)
-
-
-class AdminCommands(app_commands.Group):
-    """`/chinwag-admin ...`, shown to those who may manage the server, unless it says otherwise."""
-
-    def __init__(self, describe: Callable[[], str]) -> None:
-        super().__init__(
-            name="chinwag-admin",
-            description="For those who look after the bot.",
-            default_permissions=discord.Permissions(manage_guild=True),
-            guild_only=True,
-        )
-        self._describe = describe
-
-    @app_commands.command()
-    async def status(self, interaction: discord.Interaction) -> None:
-        """Which model answers, how much and how fast, and what was not said."""
-        await interaction.response.send_message(self._describe()[:2000], ephemeral=True)
 
 
 def why_this_reply(answers: Answers) -> app_commands.ContextMenu:

@@ -10,8 +10,14 @@ from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
 
+from model import ChinwagError
+
 if TYPE_CHECKING:
     from model.reply import ReplyConfig
+
+
+class ConfigError(ChinwagError):
+    """A setting has a value that it cannot have; the message says which and what it can have."""
 
 
 @dataclass(frozen=True)
@@ -23,22 +29,29 @@ class BotConfig:
         models: the folder of trained models; without it the shipped one answers (CHINWAG_MODELS).
         blocklist: a file of words and phrases that are never said (CHINWAG_BLOCKLIST).
         api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
+        shards: connections to the gateway, None for as many as Discord advises (CHINWAG_SHARDS, a number or "auto").
     """
 
     token: str | None = field(default=None, repr=False)
     models: Path = Path("models")
     blocklist: Path | None = None
     api_base: str | None = None
+    shards: int | None = 1
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ, directory: Path = Path()) -> "BotConfig":
-        """Read the environment and `directory/.env`; a variable of the real environment wins, even an empty one."""
+        """Read the environment and `directory/.env`; a variable of the real environment wins, even an empty one.
+
+        Raises:
+            ConfigError: a setting has a value that it cannot have.
+        """
         values = {**_read_env_file(directory / ".env"), **environ}
         return cls(
             token=_bare(values.get("DISCORD_TOKEN")),
             models=Path(_bare(values.get("CHINWAG_MODELS")) or cls.models),
             blocklist=Path(blocklist) if (blocklist := _bare(values.get("CHINWAG_BLOCKLIST"))) else None,
             api_base=_bare(values.get("CHINWAG_API_BASE")),
+            shards=_shards(_bare(values.get("CHINWAG_SHARDS"))),
         )
 
     def replies(self) -> "ReplyConfig":
@@ -62,6 +75,16 @@ def _read_env_file(path: Path) -> dict[str, str]:
     text = raw.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
     pairs = dotenv_values(stream=io.StringIO(text), interpolate=False)
     return {name: value for name, value in pairs.items() if value is not None}
+
+
+def _shards(value: str | None) -> int | None:
+    if value is None:
+        return 1
+    if value.lower() == "auto":
+        return None
+    if not value.isascii() or not value.isdigit() or not int(value):
+        raise ConfigError(f'CHINWAG_SHARDS must be a number of connections, such as 4, or "auto", not {value!r}.')
+    return int(value)
 
 
 def _bare(value: str | None) -> str | None:

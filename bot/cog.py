@@ -1,0 +1,245 @@
+"""Which messages are answered, and how the answer is sent; at home in the client here and in any discord.py bot."""
+
+import asyncio
+import contextlib
+import logging
+import math
+import os
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+import discord
+import numpy as np
+from discord import app_commands
+from discord.ext import commands
+
+from bot.admin import AdminCommands
+from bot.guild_settings import DEFAULT, GuildSettings, GuildSettingsStore
+from bot.history import gather_context, is_speech, known_target, parts_of
+from bot.live_model import ReplyModel
+from bot.member import Answers, MemberCommands, why_this_reply
+from bot.reply_queue import BusyError, ReplyQueue
+from bot.status import ANSWERED, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Status
+from bot.status import BUSY as TOO_BUSY
+from model.consent import Consent
+from model.reply import Question, Reply, ReplyConfig
+
+logger = logging.getLogger(__name__)
+
+FAILURE = "Sorry, I could not think of a reply. My log says why."
+BUSY = "Too many people talk to me right now. Ask me again in a moment."
+COOLDOWN = "You talk faster than I can think. Ask me again in {seconds} s."
+
+USER_LIMIT, CHANNEL_LIMIT = (6, 30.0), (20, 30.0)
+"""How many messages of a member, and in a channel, are answered in how many seconds."""
+
+_TYPING_PATIENCE = 2.0  # seconds; the indicator is not worth more
+_PARTING = 10.0  # seconds for what is being answered when the bot ends
+AnyBot = commands.Bot | commands.AutoShardedBot
+
+_NETWORK_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
+
+
+class Chinwag(commands.Cog):
+    """Answers mentions, replies to the bot's messages, direct messages, and what the admins of a server chose."""
+
+    def __init__(
+        self,
+        bot: AnyBot,
+        model: ReplyModel,
+        *,
+        consent: Consent,
+        settings: GuildSettingsStore,
+        replies: ReplyConfig | None = None,
+        rng: np.random.Generator | None = None,
+        workers: int | None = None,
+    ) -> None:
+        """Answer nothing yet.
+
+        Args:
+            bot: that it is to be added to.
+            model: turns a context into a reply.
+            consent: who wants to be left out.
+            settings: of the servers.
+            replies: how they are found where a server has set nothing.
+            rng: where the replies' randomness comes from.
+            workers: threads that think; by default one for each processor.
+        """
+        self.status = Status()
+        self._bot, self._model, self._consent, self._settings = bot, model, consent, settings
+        self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
+        self._replies, self._answers = replies or ReplyConfig(), Answers()
+        self._rng = rng if rng is not None else np.random.default_rng()
+        self._cooldowns = [
+            commands.CooldownMapping.from_cooldown(*limit, bucket)
+            for limit, bucket in ((USER_LIMIT, commands.BucketType.user), (CHANNEL_LIMIT, commands.BucketType.channel))
+        ]
+        self._notices = commands.CooldownMapping.from_cooldown(1, USER_LIMIT[1], commands.BucketType.user)
+        self._answering: set[asyncio.Task[object]] = set()
+        self._closing = False
+        self._commands: list[app_commands.ContextMenu | app_commands.Group] = [
+            why_this_reply(self._answers),
+            AdminCommands(self.describe, settings),
+            MemberCommands(consent),
+        ]
+
+    async def cog_load(self) -> None:
+        """Offer the commands; who added the cog tells Discord of them (`bot.tree.sync`)."""
+        for command in self._commands:
+            self._bot.tree.add_command(command)
+
+    async def cog_unload(self) -> None:
+        """Answer what is being thought about, refuse what still waits, and take the commands back."""
+        self._closing = True
+        for command in self._commands:
+            menu = isinstance(command, app_commands.ContextMenu)
+            kind = discord.AppCommandType.message if menu else discord.AppCommandType.chat_input
+            self._bot.tree.remove_command(command.name, type=kind)
+        await self._queue.close()
+        if self._answering:
+            _, late = await asyncio.wait(self._answering, timeout=_PARTING)
+            for task in late:
+                task.cancel()
+
+    def describe(self) -> str:
+        """What the model is, what was done since the start, and what waits, in Discord's markdown."""
+        return self.status.text(self._model.describe(), waiting=len(self._queue), latency=self._bot.latency)
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Answer the message if it is for the bot."""
+        if self._closing or message.author.id == self._me or not is_speech(message, self._me):
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
+        task.add_done_callback(self._answering.discard)
+        await self._attend(message)
+
+    async def _attend(self, message: discord.Message) -> None:
+        settings = DEFAULT if message.guild is None else await self._set_for(message.guild)
+        asked = self._is_addressed(message, settings)
+        if not asked and not self._joins_in(message, settings):
+            return
+        if not _may_talk(message, settings):
+            self.status.count(NOT_ALLOWED)
+            return
+        wait = max(cooldown.update_rate_limit(message) or 0.0 for cooldown in self._cooldowns)
+        if wait:
+            await self._refuse(message, wait, notice=asked)
+            return
+        async with _typing(message.channel):
+            answer = await self._compose(message, settings)
+        if asked or isinstance(answer, Reply):  # nobody waits for an excuse from who was not asked
+            await self._say(message, answer)
+
+    @property
+    def _me(self) -> int:
+        assert self._bot.user is not None  # there are no events before the login
+        return self._bot.user.id
+
+    async def _set_for(self, guild: discord.Guild) -> GuildSettings:
+        try:
+            return await asyncio.to_thread(self._settings.of, guild.id)
+        except Exception:
+            logger.exception("The settings of server %s cannot be read.", guild.id)
+            return DEFAULT
+
+    def _is_addressed(self, message: discord.Message, settings: GuildSettings) -> bool:
+        if message.guild is None:
+            return True
+        # `user.mentioned_in(message)` is no use here: it is true for @everyone.
+        if self._bot.user in message.mentions:
+            return True
+        target = known_target(message)
+        if target is not None:
+            # A reply with its ping switched off. Discord hides its text unless Message Content is granted.
+            return target.author.id == self._me and self._readable(message)
+        return _is_in(message.channel, settings.channels) and self._readable(message) and not message.mentions
+
+    def _joins_in(self, message: discord.Message, settings: GuildSettings) -> bool:
+        """Whether to answer what is for nobody in particular."""
+        if not settings.chance or not message.content or message.mentions or message.reference is not None:
+            return False
+        return self._rng.random() < settings.chance
+
+    def _readable(self, message: discord.Message) -> bool:
+        return bool(message.content) or self._bot.intents.message_content
+
+    async def _refuse(self, message: discord.Message, wait: float, *, notice: bool) -> None:
+        if not notice:
+            return
+        logger.info("Too soon for message %s.", message.id)
+        self.status.count(TOO_SOON)
+        if not self._notices.update_rate_limit(message):  # once, or it could be made to say only that
+            await _send(message, COOLDOWN.format(seconds=math.ceil(wait)))
+
+    async def _compose(self, message: discord.Message, settings: GuildSettings) -> Reply | str:
+        """The answer, or what is said where there is none."""
+        readable = message.guild is None or self._bot.intents.message_content
+        try:
+            excluded = await asyncio.to_thread(self._consent.excluded)
+            turns = await gather_context(message, self._me, recent=readable, excluded=excluded)
+            # A generator of its own for each reply: NumPy's are not safe to share between threads.
+            question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], settings.replies(self._replies))
+            start = time.monotonic()
+            reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
+        except BusyError:
+            logger.info("Too busy for message %s.", message.id)
+            self.status.count(TOO_BUSY)
+            return BUSY
+        except Exception:
+            logger.exception("No reply to message %s.", message.id)
+            self.status.count(FAILED)
+            return FAILURE
+        self.status.count(ANSWERED, time.monotonic() - start)
+        return reply
+
+    async def _say(self, message: discord.Message, answer: Reply | str) -> None:
+        """Send an answer, in several messages if it is too long for one."""
+        first, *rest = parts_of(answer if isinstance(answer, str) else answer.text)
+        sent = await _send(message, first)
+        if sent is None:
+            self.status.count(NOT_SENT)
+            return
+        if isinstance(answer, Reply):
+            self._answers.remember(sent.id, answer)
+        for part in rest:
+            await _send(sent, part)
+
+
+def _may_talk(message: discord.Message, settings: GuildSettings) -> bool:
+    """Whether the admins of a server let the bot answer this member here."""
+    if _is_in(message.channel, settings.muted):
+        return False
+    roles = {role.id for role in getattr(message.author, "roles", ())}
+    return not settings.roles or not roles.isdisjoint(settings.roles)
+
+
+def _is_in(channel: discord.abc.Snowflake, channels: tuple[int, ...]) -> bool:
+    """Whether it is one of the channels, or a thread or a post in one."""
+    return channel.id in channels or getattr(channel, "parent_id", None) in channels
+
+
+@contextlib.asynccontextmanager
+async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
+    """Show the typing indicator, as far as that works without keeping the reply waiting."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            async with asyncio.timeout(_TYPING_PATIENCE):
+                await stack.enter_async_context(channel.typing())
+        except _NETWORK_ERRORS as error:
+            logger.info("No typing indicator: %s.", type(error).__name__)
+        yield
+
+
+async def _send(message: discord.Message, answer: str) -> discord.Message | None:
+    """Reply to a message; None if that fails."""
+    try:
+        return await message.reply(answer, mention_author=False, allowed_mentions=discord.AllowedMentions.none())
+    except discord.HTTPException as error:  # deleted meanwhile, or no permission
+        logger.warning("Could not answer message %s: HTTP %s, code %s.", message.id, error.status, error.code)
+    except _NETWORK_ERRORS as error:
+        logger.warning("Could not answer message %s: %s.", message.id, type(error).__name__)
+    return None

@@ -1,0 +1,143 @@
+"""What the admins of a server have set for it: one small SQLite file beside the models, effective at once."""
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from model import ChinwagError
+from model.blocklist import Blocklist
+from model.database import Database
+from model.dialogue import MAX_CONTEXT_TURNS
+from model.reply import ReplyConfig
+
+FILE_NAME = "guilds.sqlite"
+"""The file in the models folder."""
+
+LENGTHS = {"short": -1.0, "normal": 0.0, "long": 0.5}
+"""What each token of a reply adds to its score, in nats."""
+
+MAX_BLOCKED = 200
+"""Words and phrases that a server can block."""
+
+_APPLICATION_ID = 0x43684753  # "ChGS"
+_SCHEMA = "CREATE TABLE guild (id INTEGER PRIMARY KEY, settings TEXT NOT NULL)"
+
+
+class SettingsError(ChinwagError):
+    """What is set for a server cannot be read or written; the message says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuildSettings:
+    """How the bot is to behave in one server.
+
+    Attributes:
+        channels: ids of channels in which every message is answered; a thread belongs to its channel.
+        muted: ids of channels in which nothing is said.
+        roles: ids of the roles whose members are answered; of all members if there are none.
+        chance: how probably a message is answered that is for nobody in particular, from 0 to 1.
+        temperature: how adventurous replies are, from 0 to 2.
+        length: one of `LENGTHS`.
+        turns: how much of the conversation is looked back on, from 1 to `MAX_CONTEXT_TURNS`.
+        blocked: words and phrases that are never said.
+        feedback: whether members' 👍 and 👎 under replies are kept, with what was said, for the next training.
+    """
+
+    channels: tuple[int, ...] = ()
+    muted: tuple[int, ...] = ()
+    roles: tuple[int, ...] = ()
+    chance: float = 0.0
+    temperature: float = 0.9
+    length: str = "normal"
+    turns: int = MAX_CONTEXT_TURNS
+    blocked: tuple[str, ...] = ()
+    feedback: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.chance <= 1:
+            raise ValueError(f"the chance must be from 0 to 1, not {self.chance}")
+        if not 0 <= self.temperature <= 2:
+            raise ValueError(f"the temperature must be from 0 to 2, not {self.temperature}")
+        if self.length not in LENGTHS:
+            raise ValueError(f"the length must be one of {', '.join(LENGTHS)}, not {self.length}")
+        if not 1 <= self.turns <= MAX_CONTEXT_TURNS:
+            raise ValueError(f"from 1 to {MAX_CONTEXT_TURNS} turns can be looked back on, not {self.turns}")
+        if len(self.blocked) > MAX_BLOCKED:
+            raise ValueError(f"at most {MAX_BLOCKED} words can be blocked, not {len(self.blocked)}")
+
+    def replies(self, config: ReplyConfig) -> ReplyConfig:
+        """How replies are found here.
+
+        Args:
+            config: how they are found where nothing is set.
+        """
+        blocked = Blocklist([*config.blocklist.entries, *self.blocked]) if self.blocked else config.blocklist
+        sampling = replace(config.sampling, temperature=self.temperature)
+        return replace(config, sampling=sampling, talkativeness=LENGTHS[self.length], blocklist=blocked)
+
+
+DEFAULT = GuildSettings()
+
+
+class GuildSettingsStore:
+    """The settings of all servers, which several processes may change; what is read is remembered until one does."""
+
+    def __init__(self, path: Path) -> None:
+        """Read nothing yet; the file need not exist."""
+        self._database = Database(
+            path, application=_APPLICATION_ID, schema=_SCHEMA, error=SettingsError, holds="holds what servers have set"
+        )
+        self._known: dict[int, GuildSettings] = {}
+        self._seen: tuple[int, ...] = ()
+
+    def of(self, guild: int) -> GuildSettings:
+        """What is set for a server.
+
+        Raises:
+            SettingsError: it cannot be read.
+        """
+        try:
+            stat = self._database.path.stat()
+        except FileNotFoundError:
+            return DEFAULT
+        seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
+        if seen != self._seen:
+            self._known, self._seen = {}, seen
+        if guild not in self._known:
+            with self._database.transaction(write=False) as connection:
+                self._known[guild] = _read(connection, guild)
+        return self._known[guild]
+
+    def change(self, guild: int, **changes: Any) -> GuildSettings:
+        """Set something for a server; it is on the disk when the call returns.
+
+        Args:
+            guild: the id of the server.
+            changes: new values of fields of `GuildSettings`; the others stay as they are.
+
+        Raises:
+            ValueError: a value is none that can be set.
+            SettingsError: it cannot be written.
+        """
+        GuildSettings(**changes)
+        with self._database.transaction(write=True) as connection:
+            settings = replace(_read(connection, guild), **changes)
+            row = (guild, json.dumps(asdict(settings)))
+            connection.execute("INSERT OR REPLACE INTO guild VALUES (?, ?)", row)
+        self._known = {}
+        return settings
+
+
+def _read(connection: sqlite3.Connection, guild: int) -> GuildSettings:
+    row = connection.execute("SELECT settings FROM guild WHERE id = ?", (guild,)).fetchone()
+    if row is None:
+        return DEFAULT
+    known = {field.name for field in fields(GuildSettings)}  # of a later version there may be others
+    stored: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in json.loads(row[0]).items()
+        if name in known
+    }
+    return GuildSettings(**stored)

@@ -1,0 +1,94 @@
+"""What is set for servers: kept, shared between processes, and never taken for nothing where it is damaged."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.guild_settings import DEFAULT, LENGTHS, GuildSettings, GuildSettingsStore, SettingsError
+from model.blocklist import Blocklist
+from model.reply import ReplyConfig
+
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "channels": st.lists(st.integers(0, 2**63), max_size=3).map(tuple),
+    "chance": st.floats(0, 1),
+    "temperature": st.floats(0, 2),
+    "length": st.sampled_from([*LENGTHS]),
+    "turns": st.integers(1, 6),
+    "blocked": st.lists(st.text(min_size=1, max_size=9), max_size=3).map(tuple),
+    "feedback": st.booleans(),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=VALUES), st.fixed_dictionaries({}, optional=VALUES))
+def test_what_is_set_is_kept_for_each_server(
+    tmp_path_factory: pytest.TempPathFactory, mine: dict[str, Any], others: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("settings") / "guilds.sqlite"
+    store = GuildSettingsStore(path)
+    assert store.of(1) == DEFAULT
+    store.change(1, **mine)
+    store.change(2, **others)
+    for each in (store, GuildSettingsStore(path)):
+        assert each.of(1) == GuildSettings(**mine)
+        assert each.of(2) == GuildSettings(**others)
+        assert each.of(3) == DEFAULT
+
+
+def test_a_change_keeps_the_rest(settings: GuildSettingsStore) -> None:
+    settings.change(1, chance=0.5, turns=2)
+    assert settings.change(1, turns=3) == settings.of(1) == GuildSettings(chance=0.5, turns=3)
+
+
+def test_what_another_process_sets_is_seen(settings: GuildSettingsStore, tmp_path: Path) -> None:
+    settings.change(1, chance=0.5)
+    assert settings.of(1).chance == 0.5
+    GuildSettingsStore(tmp_path / "models" / "guilds.sqlite").change(1, chance=0.25, blocked=("a", "b"))
+    assert settings.of(1).chance == 0.25
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("chance", value) for value in (-0.1, 1.1, float("nan"))),
+        *(("temperature", value) for value in (-1.0, 2.1, float("nan"))),
+        *(("turns", value) for value in (0, 7)),
+        ("length", "endless"),
+        ("blocked", ("x",) * 201),
+    ],
+)
+def test_what_cannot_be_set_changes_nothing(settings: GuildSettingsStore, field: str, value: Any) -> None:
+    settings.change(1, chance=0.5)
+    with pytest.raises(ValueError, match=str(value) if field != "blocked" else "201"):
+        settings.change(1, **{field: value})
+    assert settings.of(1) == GuildSettings(chance=0.5)
+
+
+def test_what_a_later_version_knows_is_left_out(settings: GuildSettingsStore, tmp_path: Path) -> None:
+    settings.change(1, turns=2)
+    with closing(sqlite3.connect(tmp_path / "models" / "guilds.sqlite")) as connection, connection:
+        connection.execute("""UPDATE guild SET settings = '{"turns": 2, "mood": "merry"}'""")
+    assert settings.of(1) == GuildSettings(turns=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100])
+def test_a_damaged_file_is_an_error(settings: GuildSettingsStore, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "models" / "guilds.sqlite"
+    path.parent.mkdir()
+    path.write_bytes(content)
+    for use in (settings.of, settings.change):
+        with pytest.raises(SettingsError, match=r"guilds\.sqlite holds what servers have set, and cannot be"):
+            use(1)
+
+
+def test_replies_are_found_as_is_set() -> None:
+    config = ReplyConfig(candidates=3, blocklist=Blocklist(["bother"]))
+    replies = GuildSettings(temperature=0.5, length="short", blocked=("crumpet",)).replies(config)
+    assert (replies.candidates, replies.sampling.temperature) == (3, 0.5)
+    assert replies.talkativeness < 0 < GuildSettings(length="long").replies(config).talkativeness
+    assert replies.blocklist.entries == ("bother", "crumpet")
+    assert DEFAULT.replies(config) == config
