@@ -8,7 +8,8 @@ from typing import Any
 import discord
 from discord import app_commands, ui
 
-from bot.guild_settings import LENGTHS, MAX_BLOCKED, GuildSettings, GuildSettingsStore, SettingsError
+from bot.guild_settings import LENGTHS, MAX_BLOCKED, GuildSettings, GuildSettingsStore
+from model import ChinwagError
 from model.dialogue import MAX_CONTEXT_TURNS
 
 logger = logging.getLogger(__name__)
@@ -76,9 +77,9 @@ def parsed(name: str, text: str) -> Any:
 class AdminCommands(app_commands.Group):
     """`/chinwag-admin ...`, shown to those who may manage the server, unless it says otherwise."""
 
-    def __init__(self, describe: Callable[[], str], settings: GuildSettingsStore) -> None:
+    def __init__(self, describe: Callable[[int], str], settings: GuildSettingsStore) -> None:
         """Args:
-        describe: tells how the bot does, in Discord's markdown.
+        describe: tells how the bot does in a server, in Discord's markdown; slow.
         settings: what is set for servers.
         """
         super().__init__(
@@ -92,7 +93,8 @@ class AdminCommands(app_commands.Group):
     @app_commands.command()
     async def status(self, interaction: discord.Interaction) -> None:
         """Which model answers, how much and how fast, and what was not said."""
-        await interaction.response.send_message(self._describe()[:2000], ephemeral=True)
+        text = await asyncio.to_thread(self._describe, _guild(interaction))
+        await interaction.response.send_message(text[:2000], ephemeral=True)
 
     @app_commands.command()
     async def settings(self, interaction: discord.Interaction) -> None:
@@ -286,7 +288,7 @@ def _guild(interaction: discord.Interaction) -> int:
 
 
 async def _explain(interaction: discord.Interaction, error: BaseException) -> None:
-    if isinstance(error, ValueError | SettingsError):
+    if isinstance(error, ValueError | ChinwagError):
         text = _FAILED.format(error=error)
     else:
         logger.error("A command failed.", exc_info=error)

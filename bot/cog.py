@@ -7,6 +7,8 @@ import math
 import os
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import discord
@@ -15,15 +17,18 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.admin import AdminCommands
-from bot.guild_settings import DEFAULT, GuildSettings, GuildSettingsStore
+from bot.feedback import VOTES, Exchange
+from bot.guild_settings import DEFAULT, GuildSettings
 from bot.history import gather_context, is_speech, known_target, parts_of
-from bot.live_model import ReplyModel
-from bot.member import Answers, MemberCommands, why_this_reply
+from bot.live_model import Models
+from bot.member import Answer, Answers, MemberCommands, why_this_reply
+from bot.model_desk import CancelButton, ModelDesk, model_commands
 from bot.reply_queue import BusyError, ReplyQueue
+from bot.retraining import Command, command
 from bot.status import ANSWERED, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Status
 from bot.status import BUSY as TOO_BUSY
-from model.consent import Consent
-from model.reply import Question, Reply, ReplyConfig
+from bot.stores import Stores
+from model.reply import Question, ReplyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -47,28 +52,30 @@ class Chinwag(commands.Cog):
     def __init__(
         self,
         bot: AnyBot,
-        model: ReplyModel,
+        models: Models,
+        stores: Stores,
         *,
-        consent: Consent,
-        settings: GuildSettingsStore,
+        exports: Path = Path("exports"),
         replies: ReplyConfig | None = None,
         rng: np.random.Generator | None = None,
         workers: int | None = None,
+        train: Command = command,
     ) -> None:
         """Answer nothing yet.
 
         Args:
             bot: that it is to be added to.
-            model: turns a context into a reply.
-            consent: who wants to be left out.
-            settings: of the servers.
+            models: what turns contexts into replies.
+            stores: what is kept beside them.
+            exports: the folder with chat logs, those of a server in a folder with its id.
             replies: how they are found where a server has set nothing.
             rng: where the replies' randomness comes from.
             workers: threads that think; by default one for each processor.
+            train: the command that trains a model.
         """
-        self.status = Status()
-        self._bot, self._model, self._consent, self._settings = bot, model, consent, settings
-        self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
+        self.status, self.desk = Status(), ModelDesk(bot, models, stores, exports, train=train)
+        self._bot, self._models, self._stores = bot, models, stores
+        self._queue = ReplyQueue(models.of, workers=workers or os.cpu_count() or 1)
         self._replies, self._answers = replies or ReplyConfig(), Answers()
         self._rng = rng if rng is not None else np.random.default_rng()
         self._cooldowns = [
@@ -80,31 +87,37 @@ class Chinwag(commands.Cog):
         self._closing = False
         self._commands: list[app_commands.ContextMenu | app_commands.Group] = [
             why_this_reply(self._answers),
-            AdminCommands(self.describe, settings),
-            MemberCommands(consent),
+            admin := AdminCommands(self.describe, stores.settings),
+            MemberCommands(stores),
         ]
+        for each in model_commands(self.desk):
+            admin.add_command(each)
 
     async def cog_load(self) -> None:
         """Offer the commands; who added the cog tells Discord of them (`bot.tree.sync`)."""
-        for command in self._commands:
-            self._bot.tree.add_command(command)
+        for each in self._commands:
+            self._bot.tree.add_command(each)
+        self._bot.add_dynamic_items(CancelButton)
+        self.desk.trainer.start()
 
     async def cog_unload(self) -> None:
         """Answer what is being thought about, refuse what still waits, and take the commands back."""
         self._closing = True
-        for command in self._commands:
-            menu = isinstance(command, app_commands.ContextMenu)
+        await self.desk.trainer.close()
+        self._bot.remove_dynamic_items(CancelButton)
+        for each in self._commands:
+            menu = isinstance(each, app_commands.ContextMenu)
             kind = discord.AppCommandType.message if menu else discord.AppCommandType.chat_input
-            self._bot.tree.remove_command(command.name, type=kind)
+            self._bot.tree.remove_command(each.name, type=kind)
         await self._queue.close()
         if self._answering:
             _, late = await asyncio.wait(self._answering, timeout=_PARTING)
             for task in late:
                 task.cancel()
 
-    def describe(self) -> str:
-        """What the model is, what was done since the start, and what waits, in Discord's markdown."""
-        return self.status.text(self._model.describe(), waiting=len(self._queue), latency=self._bot.latency)
+    def describe(self, server: int) -> str:
+        """What the model of a server is, what was done since the start, and what waits, in Discord's markdown."""
+        return self.status.text(self._models.of(server).describe(), waiting=len(self._queue), latency=self._bot.latency)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
@@ -131,8 +144,35 @@ class Chinwag(commands.Cog):
             return
         async with _typing(message.channel):
             answer = await self._compose(message, settings)
-        if asked or isinstance(answer, Reply):  # nobody waits for an excuse from who was not asked
+        if asked or isinstance(answer, Answer):  # nobody waits for an excuse from who was not asked
             await self._say(message, answer)
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        """Keep a 👍 or 👎, where the admins want that."""
+        await self._vote(payload, VOTES.get(payload.emoji.name or ""))
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
+        """Take it back."""
+        await self._vote(payload, VOTES.get(payload.emoji.name or "") and 0)
+
+    @commands.Cog.listener()
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Forget an answer that was deleted."""
+        answer = self._answers.find(payload.message_id)
+        self._answers.forget(payload.message_id)
+        if answer is not None and answer.exchange is not None:
+            await asyncio.to_thread(self._stores.feedback.forget, payload.message_id)
+
+    async def _vote(self, payload: discord.RawReactionActionEvent, value: int | None) -> None:
+        answer = self._answers.find(payload.message_id)
+        if value is None or payload.user_id == self._me or answer is None or answer.exchange is None:
+            return
+        try:
+            await asyncio.to_thread(self._stores.feedback.vote, answer.exchange, payload.user_id, value)
+        except Exception:
+            logger.exception("A vote could not be kept.")
 
     @property
     def _me(self) -> int:
@@ -141,7 +181,7 @@ class Chinwag(commands.Cog):
 
     async def _set_for(self, guild: discord.Guild) -> GuildSettings:
         try:
-            return await asyncio.to_thread(self._settings.of, guild.id)
+            return await asyncio.to_thread(self._stores.settings.of, guild.id)
         except Exception:
             logger.exception("The settings of server %s cannot be read.", guild.id)
             return DEFAULT
@@ -175,11 +215,11 @@ class Chinwag(commands.Cog):
         if not self._notices.update_rate_limit(message):  # once, or it could be made to say only that
             await _send(message, COOLDOWN.format(seconds=math.ceil(wait)))
 
-    async def _compose(self, message: discord.Message, settings: GuildSettings) -> Reply | str:
+    async def _compose(self, message: discord.Message, settings: GuildSettings) -> Answer | str:
         """The answer, or what is said where there is none."""
         readable = message.guild is None or self._bot.intents.message_content
         try:
-            excluded = await asyncio.to_thread(self._consent.excluded)
+            excluded = await asyncio.to_thread(self._stores.consent.excluded)
             turns = await gather_context(message, self._me, recent=readable, excluded=excluded)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
             question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], settings.replies(self._replies))
@@ -194,17 +234,20 @@ class Chinwag(commands.Cog):
             self.status.count(FAILED)
             return FAILURE
         self.status.count(ANSWERED, time.monotonic() - start)
-        return reply
+        if message.guild is None or not settings.feedback or str(message.author.id) in excluded:
+            return Answer(reply)
+        return Answer(reply, Exchange(0, message.guild.id, question.turns, reply.text))
 
-    async def _say(self, message: discord.Message, answer: Reply | str) -> None:
+    async def _say(self, message: discord.Message, answer: Answer | str) -> None:
         """Send an answer, in several messages if it is too long for one."""
-        first, *rest = parts_of(answer if isinstance(answer, str) else answer.text)
+        first, *rest = parts_of(answer if isinstance(answer, str) else answer.reply.text)
         sent = await _send(message, first)
         if sent is None:
             self.status.count(NOT_SENT)
             return
-        if isinstance(answer, Reply):
-            self._answers.remember(sent.id, answer)
+        if isinstance(answer, Answer):
+            exchange = answer.exchange and replace(answer.exchange, message=sent.id)
+            self._answers.remember(sent.id, answer._replace(exchange=exchange))
         for part in rest:
             await _send(sent, part)
 

@@ -27,6 +27,7 @@ class BotConfig:
     Attributes:
         token: the bot's secret, or None to chat in the terminal (DISCORD_TOKEN).
         models: the folder of trained models; without it the shipped one answers (CHINWAG_MODELS).
+        exports: a folder of chat logs to train on, those of a server in a folder with its id (CHINWAG_EXPORTS).
         blocklist: a file of words and phrases that are never said (CHINWAG_BLOCKLIST).
         api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
         shards: connections to the gateway, None for as many as Discord advises (CHINWAG_SHARDS, a number or "auto").
@@ -34,6 +35,7 @@ class BotConfig:
 
     token: str | None = field(default=None, repr=False)
     models: Path = Path("models")
+    exports: Path = Path("exports")
     blocklist: Path | None = None
     api_base: str | None = None
     shards: int | None = 1
@@ -49,6 +51,7 @@ class BotConfig:
         return cls(
             token=_bare(values.get("DISCORD_TOKEN")),
             models=Path(_bare(values.get("CHINWAG_MODELS")) or cls.models),
+            exports=Path(_bare(values.get("CHINWAG_EXPORTS")) or cls.exports),
             blocklist=Path(blocklist) if (blocklist := _bare(values.get("CHINWAG_BLOCKLIST"))) else None,
             api_base=_bare(values.get("CHINWAG_API_BASE")),
             shards=_shards(_bare(values.get("CHINWAG_SHARDS"))),

@@ -1,12 +1,14 @@
 """The model that is live now: loads it, and takes a newly trained one without a restart."""
 
 import logging
+import os
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from model.bundle import live_bundle
+from model.bundle import CURRENT, live_bundle
 from model.reply import Question, Reply
 
 logger = logging.getLogger(__name__)
@@ -21,6 +23,18 @@ class ReplyModel(Protocol):
 
     def describe(self) -> dict[str, str]:
         """What an admin may want to know of it, by headings."""
+        ...
+
+
+class Models(Protocol):
+    """The models of all servers."""
+
+    def of(self, server: int) -> ReplyModel:
+        """What answers in a server. May take a moment."""
+        ...
+
+    def folder(self, server: int) -> Path:
+        """Where the models of a server are, whether there are any or not."""
         ...
 
 
@@ -65,3 +79,43 @@ class LiveModel:
             except Exception:
                 logger.exception("Kept the old model: the new one cannot be loaded.")
             return self._model
+
+
+class ServerModels:
+    """The model of each server: its own, in `guilds/ID` of the models folder, or else that of the folder itself."""
+
+    def __init__(self, models: Path, *, load: Callable[[Path], ReplyModel] = load_chatbot, most: int = 8) -> None:
+        """Load the model that servers without their own have.
+
+        Args:
+            models: the folder.
+            load: loads a bundle.
+            most: models of servers that are kept in memory; the one that was not asked for longest gives way.
+
+        Raises:
+            ModelFormatError: there is no readable model to start with.
+        """
+        self._models, self._load, self._most = models, load, most
+        self._default = LiveModel(models, load=load)
+        self._own: OrderedDict[int, LiveModel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def folder(self, server: int) -> Path:
+        """Where the models of a server are, whether there are any or not."""
+        return self._models / "guilds" / str(server)
+
+    def of(self, server: int) -> ReplyModel:
+        """The model of a server. May load one, which takes a moment."""
+        folder = self.folder(server)
+        if not os.path.lexists(folder / CURRENT):
+            return self._default
+        with self._lock:
+            try:
+                model = self._own.pop(server, None) or LiveModel(folder, load=self._load)
+            except Exception:
+                logger.exception("Server %s is answered by the common model: its own cannot be loaded.", server)
+                return self._default
+            self._own[server] = model
+            if len(self._own) > self._most:
+                self._own.popitem(last=False)
+            return model

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import NamedTuple
 
 import discord
 from discord import app_commands
 
-from model.consent import Consent
+from bot.feedback import Exchange
+from bot.stores import Stores
 from model.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -18,13 +20,17 @@ _REMEMBERED = 500
 
 PRIVACY = """\
 **What I keep**: no messages. While I think about an answer I read the few messages before it, then drop them. The \
-last {remembered} answers I gave stay in memory, with their drafts, until I restart, so that I can say why.
+last {remembered} answers I gave stay in memory, with their drafts, until I restart, so that I can say why.{feedback}
 **What I learned from**: the chat that the admins of this server exported and trained me on, without personal details \
 as far as they can be found. The model holds numbers and hashes, not messages.
 **Where**: on the machine I run on, and nowhere else.
 **What you can do**: `/chinwag optout` and I neither learn from you nor read you as context; `/chinwag forget-me` also \
 notes that models that still know you should be replaced. You are {state}."""
 
+_KEPT_FEEDBACK = (
+    " The admins of this server have me keep replies that get a 👍 or 👎, with the messages they answered, for the "
+    "next training; not those of people who opted out."
+)
 _OPTED_OUT = (
     "Done. From now on nothing you write is read as context for others, nor learned. A model that was trained before "
     "may still know what you wrote: it is replaced when the admins train the next one."
@@ -38,35 +44,46 @@ _FAILED = "That did not work, and nothing has changed. Please tell the admins: m
 _UNKNOWN = "I no longer know how I came to that: it is not among my last answers, or not mine."
 
 
+class Answer(NamedTuple):
+    """A reply and, where feedback on it may be kept, the exchange that it belongs to."""
+
+    reply: Reply
+    exchange: Exchange | None = None
+
+
 class Answers:
     """The last answers, by the ids of their messages."""
 
     def __init__(self, size: int = _REMEMBERED) -> None:
         self._size = size
-        self._replies: OrderedDict[int, Reply] = OrderedDict()
+        self._answers: OrderedDict[int, Answer] = OrderedDict()
 
-    def remember(self, message: int, reply: Reply) -> None:
+    def remember(self, message: int, answer: Answer) -> None:
         """Keep how the answer in a message came about, and forget the oldest one if there is no room."""
-        self._replies[message] = reply
-        if len(self._replies) > self._size:
-            self._replies.popitem(last=False)
+        self._answers[message] = answer
+        if len(self._answers) > self._size:
+            self._answers.popitem(last=False)
 
-    def find(self, message: int) -> Reply | None:
+    def find(self, message: int) -> Answer | None:
         """How the answer in a message came about, if it is remembered."""
-        return self._replies.get(message)
+        return self._answers.get(message)
+
+    def forget(self, message: int) -> None:
+        """Drop an answer whose message is gone."""
+        self._answers.pop(message, None)
 
 
 class MemberCommands(app_commands.Group):
     """`/chinwag ...`, seen by all; each is answered to the one who asks alone."""
 
-    def __init__(self, consent: Consent) -> None:
+    def __init__(self, stores: Stores) -> None:
         super().__init__(name="chinwag", description="What the bot knows of you, and whether it may.")
-        self._consent = consent
+        self._consent, self._settings, self._feedback = stores.consent, stores.settings, stores.feedback
 
     @app_commands.command()
     async def optout(self, interaction: discord.Interaction) -> None:
         """Neither learn from what I write, nor read it as context."""
-        await self._note(interaction, self._consent.opt_out, _OPTED_OUT)
+        await self._note(interaction, self._leave_out(self._consent.opt_out), _OPTED_OUT)
 
     @app_commands.command()
     async def optin(self, interaction: discord.Interaction) -> None:
@@ -76,7 +93,7 @@ class MemberCommands(app_commands.Group):
     @app_commands.command(name="forget-me")
     async def forget_me(self, interaction: discord.Interaction) -> None:
         """Like optout, and note that models that still know me should be replaced."""
-        await self._note(interaction, self._consent.forget, _FORGOTTEN)
+        await self._note(interaction, self._leave_out(self._consent.forget), _FORGOTTEN)
 
     @app_commands.command()
     async def privacy(self, interaction: discord.Interaction) -> None:
@@ -84,7 +101,19 @@ class MemberCommands(app_commands.Group):
         await interaction.response.defer(ephemeral=True)
         excluded = await asyncio.to_thread(self._consent.excluded)
         state = "left out" if str(interaction.user.id) in excluded else "not left out"
-        await interaction.followup.send(PRIVACY.format(remembered=_REMEMBERED, state=state), ephemeral=True)
+        wanted = (
+            interaction.guild_id is not None
+            and (await asyncio.to_thread(self._settings.of, interaction.guild_id)).feedback
+        )
+        text = PRIVACY.format(remembered=_REMEMBERED, state=state, feedback=_KEPT_FEEDBACK if wanted else "")
+        await interaction.followup.send(text, ephemeral=True)
+
+    def _leave_out(self, note: Callable[[str], None]) -> Callable[[str], None]:
+        def leave_out(account: str) -> None:
+            note(account)
+            self._feedback.forget_speaker(int(account))
+
+        return leave_out
 
     async def _note(self, interaction: discord.Interaction, note: Callable[[str], None], done: str) -> None:
         await interaction.response.defer(ephemeral=True)  # another process may be writing
@@ -101,8 +130,8 @@ def why_this_reply(answers: Answers) -> app_commands.ContextMenu:
     """The entry in a message's menu that tells how it came about, to the one who asks alone."""
 
     async def why(interaction: discord.Interaction, message: discord.Message) -> None:
-        reply = answers.find(message.id)
-        text = _UNKNOWN if reply is None else explanation(reply)
+        answer = answers.find(message.id)
+        text = _UNKNOWN if answer is None else explanation(answer.reply)
         await interaction.response.send_message(text, ephemeral=True, suppress_embeds=True)
 
     return app_commands.ContextMenu(name="Why this reply?", callback=why)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ class BusyError(Exception):
 @dataclass(frozen=True)
 class _Waiting:
     question: Question
+    server: int
     answer: asyncio.Future[Reply]
 
 
@@ -27,18 +28,20 @@ class ReplyQueue:
     then the last one of the busiest server is.
     """
 
-    def __init__(self, model: ReplyModel, *, workers: int, max_waiting: int = 32, max_batch: int = 4) -> None:
+    def __init__(
+        self, model_of: Callable[[int], ReplyModel], *, workers: int, max_waiting: int = 32, max_batch: int = 4
+    ) -> None:
         """Answer nothing yet.
 
         Args:
-            model: answers.
+            model_of: what answers the questions of a server; called in the threads.
             workers: threads that it answers in.
             max_waiting: questions that wait, besides those that are being answered.
             max_batch: questions that a thread answers together, which is faster and lets each wait for the longest.
         """
-        self._model, self._workers, self._max_waiting, self._max_batch = model, workers, max_waiting, max_batch
+        self._model_of, self._workers, self._max_waiting, self._max_batch = model_of, workers, max_waiting, max_batch
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reply")
-        self._waiting: dict[Hashable, deque[_Waiting]] = {}
+        self._waiting: dict[int, deque[_Waiting]] = {}
         """Of each server; the one whose turn it is comes first."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -47,7 +50,7 @@ class ReplyQueue:
         """How many questions wait."""
         return sum(map(len, self._waiting.values()))
 
-    async def reply(self, question: Question, server: Hashable) -> Reply:
+    async def reply(self, question: Question, server: int) -> Reply:
         """Wait for the answer to a question.
 
         Args:
@@ -58,8 +61,8 @@ class ReplyQueue:
             BusyError: too many wait.
             Exception: whatever the model raises.
         """
-        waiting = _Waiting(question, asyncio.get_running_loop().create_future())
-        self._enter(waiting, server)
+        waiting = _Waiting(question, server, asyncio.get_running_loop().create_future())
+        self._enter(waiting)
         if len(self._tasks) < self._workers:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
@@ -74,7 +77,8 @@ class ReplyQueue:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown()
 
-    def _enter(self, waiting: _Waiting, server: Hashable) -> None:
+    def _enter(self, waiting: _Waiting) -> None:
+        server = waiting.server
         if self._closed:
             raise BusyError
         if len(self) >= self._max_waiting:
@@ -108,9 +112,8 @@ class ReplyQueue:
     async def _answer(self, batch: list[_Waiting]) -> None:
         if not batch:
             return
-        questions = [waiting.question for waiting in batch]
         try:
-            replies = await asyncio.get_running_loop().run_in_executor(self._threads, self._model.replies, questions)
+            replies = await asyncio.get_running_loop().run_in_executor(self._threads, self._replies, batch)
         except Exception as error:
             if len(batch) > 1:  # whichever of them it is, the others are to have their answers
                 for waiting in batch:
@@ -121,3 +124,12 @@ class ReplyQueue:
         for waiting, reply in zip(batch, replies, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(reply)
+
+    def _replies(self, batch: list[_Waiting]) -> list[Reply]:
+        """The answers of each server's model, those of one model found together."""
+        models = [self._model_of(waiting.server) for waiting in batch]
+        found: dict[int, Reply] = {}
+        for model in {id(model): model for model in models}.values():
+            places = [place for place, each in enumerate(models) if each is model]
+            found |= dict(zip(places, model.replies([batch[place].question for place in places]), strict=True))
+        return [found[place] for place in range(len(batch))]

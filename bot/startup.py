@@ -14,12 +14,9 @@ import yarl
 from bot.client import ChinwagClient
 from bot.cog import AnyBot, Chinwag
 from bot.config import BotConfig
-from bot.guild_settings import FILE_NAME as SETTINGS
-from bot.guild_settings import GuildSettingsStore
-from bot.live_model import LiveModel
+from bot.live_model import ServerModels
+from bot.stores import Stores
 from model import ChinwagError
-from model.consent import FILE_NAME as CONSENT
-from model.consent import Consent
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +44,8 @@ def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
     Raises:
         ChinwagError: there is no readable model, or another file cannot be used.
     """
-    replies, model = config.replies(), LiveModel(config.models)
-    consent, settings = Consent.open(config.models / CONSENT), GuildSettingsStore(config.models / SETTINGS)
-    return partial(Chinwag, model=model, consent=consent, settings=settings, replies=replies)
+    replies, models, stores = config.replies(), ServerModels(config.models), Stores.open(config.models)
+    return partial(Chinwag, models=models, stores=stores, exports=config.exports, replies=replies)
 
 
 async def use_api_base(base: str) -> None:

@@ -119,6 +119,25 @@ def live_bundle(models: Path) -> Path:
     return models / named
 
 
+def bundles(models: Path) -> list[Path]:
+    """The directories of all bundles of a models folder, the oldest first; they may be damaged."""
+    return sorted(path.parent for path in models.glob(f"[0-9]*/{HEAD}"))
+
+
+def make_live(models: Path, name: str | None) -> None:
+    """Make a bundle of a models folder the live one; None for the shipped one.
+
+    Raises:
+        ModelFormatError: it is missing or damaged, or the folder cannot be written; what was live still is.
+    """
+    with _plain_failure(models):
+        if name is None:
+            (models / CURRENT).unlink(missing_ok=True)
+        else:
+            Bundle.open(models / name)
+            _point(models / CURRENT, name)
+
+
 @contextmanager
 def staging(models: Path) -> Iterator[Path]:
     """A new directory in a models folder to write a bundle's files into; it is gone afterwards unless published.

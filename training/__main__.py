@@ -13,15 +13,15 @@ from dataclasses import asdict, replace
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
 from model import ChinwagError
 from model.bundle import CURRENT, PRETRAINED, Bundle, ModelFormatError, live_bundle
+from model.lock import LockedError, locked
 from training.loading import load_tensorflow
-from training.lock import LockedError, locked
 
 if TYPE_CHECKING:
     from model.blocklist import Blocklist
@@ -93,6 +93,16 @@ Force = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Equal seeds on equal machines give equal models.")]
 DataOption = Annotated[
     Path | None, typer.Option(metavar="DATA", help="Keep the dataset here: next time only what is new is read.")
+]
+ProgressFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--progress", metavar="FILE", help="Tell other programs here how far it is, in JSON.", show_default=False
+    ),
+]
+ConsentFile = Annotated[
+    Path | None,
+    typer.Option("--consent", metavar="FILE", help="Who opted out; else the models folder says.", show_default=False),
 ]
 DEFAULT_MODELS = Path("models")
 _CHECKPOINT = "checkpoint"
@@ -187,6 +197,8 @@ def retrain(
     max_context: MaxContext = None,
     max_reply: MaxReply = None,
     verbatim: Verbatim = False,
+    progress: ProgressFile = None,
+    consent: ConsentFile = None,
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
@@ -194,16 +206,20 @@ def retrain(
     goes on where it was when the same command is given again.
     """
     seconds = _seconds(time_limit)
-    with _plain_failures(), _scratch(models) as scratch:
-        start = _start(preset, from_, models)
-        config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
-        filters = _filters(channel, not_channel, language, blocklist, verbatim)
-        preparation = _prepare(
-            *(exports, data or scratch / "data", start, models, filters, columns, workers),
-            tokens=tokens,
-            lengths=(max_context, max_reply),
-        )
-        _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, data, force=force)
+    with _plain_failures():
+        from training.progress import told
+
+        with told(progress), _scratch(models) as scratch:
+            start = _start(preset, from_, models)
+            config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
+            filters = _filters(channel, not_channel, language, blocklist, verbatim)
+            preparation = _prepare(
+                *(exports, data or scratch / "data", start, models, filters, columns, workers),
+                tokens=tokens,
+                lengths=(max_context, max_reply),
+                consent=consent,
+            )
+            _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, data, force=force)
 
 
 @app.command()
@@ -487,6 +503,7 @@ def _prepare(
     unwanted: "Blocklist | None" = None,
     tokens: TokenKind | None = None,
     lengths: tuple[int | None, int | None] = (None, None),
+    consent: Path | None = None,
 ) -> "Preparation":
     from model.bundle import TOKENIZER
     from model.consent import FILE_NAME, Consent
@@ -508,7 +525,7 @@ def _prepare(
             vocabulary_size=preset.vocabulary_size,
             filters=filters,
             unwanted=unwanted,
-            excluded=Consent.open(models / FILE_NAME).excluded(),
+            excluded=Consent.open(consent or models / FILE_NAME).excluded(),
             columns=_columns(columns),
             workers=workers,
             on_progress=on_progress,
@@ -554,18 +571,17 @@ def _columns(option: str | None) -> dict[str, str]:
 @contextlib.contextmanager
 def _progress_bars() -> "Iterator[Progress]":
     """A bar for each stage, with its rate and the time that is left."""
-    from tqdm import tqdm
+    from training.progress import Bar
 
-    bars: dict[str, tqdm[NoReturn]] = {}
+    bars: dict[str, Bar] = {}
 
     def on_progress(stage: str, done: int, total: int, unit: str) -> None:
         if stage not in bars:
             for bar in bars.values():
                 bar.close()
-            bars[stage] = tqdm(
-                desc=stage, unit=unit, unit_scale=True, ncols=100, delay=1, total=total, initial=done, disable=None
-            )
-        bars[stage].update(done - bars[stage].n)
+            options = {"unit": unit, "unit_scale": True, "delay": 1, "disable": None}
+            bars[stage] = Bar(desc=stage, total=total, initial=done, **options)
+        bars[stage].reach(done)
 
     try:
         yield on_progress
@@ -588,6 +604,7 @@ def _train(
     from tqdm import tqdm
 
     load_tensorflow()
+    from training.progress import tell
     from training.report import FILE_NAME
     from training.retrain import retrain as run
     from training.samples import Sample
@@ -626,6 +643,8 @@ def _train(
     _print_figures(result.figures)
     if result.page:
         typer.echo(f"Report: {result.page}")
+    figures = {"bits_per_byte": result.figures.bits_per_byte, "replies": result.figures.replies, "rival": result.rival}
+    tell(state="done", published=result.published, bundle=result.bundle.name, rejection=result.rejection, **figures)
     if not result.published:
         typer.echo(
             f"Not published. {result.rejection} It is {result.bundle}, to point {models / CURRENT} at if you want it "

@@ -18,7 +18,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from model import ChinwagError
 from model.chatbot import ChatBot
@@ -28,6 +27,7 @@ from model.inference import Inference
 from model.tokenizer import END, Tokenizer
 from training.dataset import Dataset
 from training.generation import sample_replies
+from training.progress import Bar
 
 PLANTED = {1: 8, 10: 4, 100: 2}
 """How often a canary is planted, and how many canaries of each kind are planted so often."""
@@ -229,8 +229,9 @@ def measure(directory: Path, dataset: Dataset, canaries: Sequence[Canary], *, se
     planted = {canary.reply for canary in canaries}
     kept = Counter(text for text in texts if text in planted)
     rng, cells = random.Random(seed), defaultdict[tuple[str, int], list[tuple[int, float, int]]](list)
-    bar = tqdm(canaries, desc="Canaries", ncols=100, delay=1, disable=not sys.stderr.isatty())
-    for place, canary in enumerate(bar):
+    bar = Bar(total=len(canaries), desc="Canaries", delay=1, disable=not sys.stderr.isatty())
+    for place, canary in enumerate(canaries):
+        bar.update()
         bits = _exposure(inference, dataset.tokenizer, canary, contexts[place], rng)
         said = sum(canary.secret in answer for answer in answers[place * _ANSWERS : (place + 1) * _ANSWERS])
         cells[canary.kind, canary.count].append((kept[canary.reply], bits, said))

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from model.decoding import EMPTY_CONTEXT, log_probabilities
 from model.inference import Inference
 from training.dataset import Ids
+from training.progress import Bar
 
 _BATCH_SIZE = 64
 
@@ -33,7 +33,7 @@ def given_nothing(inference: Inference, replies: Sequence[Ids], stage: str) -> n
 def batches(lengths: Sequence[int], size: int, stage: str) -> Iterator[npt.NDArray[np.int64]]:
     """Rows of like lengths together, under a progress bar."""
     order = np.argsort(lengths, kind="stable")
-    with tqdm(total=len(order), desc=stage, ncols=100, delay=1, disable=not sys.stderr.isatty()) as bar:
+    with Bar(total=len(order), desc=stage, delay=1, disable=not sys.stderr.isatty()) as bar:
         for start in range(0, len(order), size):
             yield order[start : start + size]
             bar.update(min(size, len(order) - start))

@@ -19,6 +19,7 @@ import msgspec
 
 from model.blocklist import Blocklist
 from model.bundle import TOKENIZER
+from model.lock import LOCK, locked
 from model.tokenizer import Tokenizer, Tokens
 from training.archive import FILE_NAME as ARCHIVE
 from training.archive import Archive, Place
@@ -36,7 +37,6 @@ from training.dataset import (
 from training.examples import Example, example_of, skip_reason, split
 from training.exports import ReadNotes, find_exports
 from training.linking.linker import Linker
-from training.lock import LOCK, locked
 from training.reading import Filters, ReadingSummary, read_into
 from training.report import FILE_NAME as REPORT
 from training.report import Statistics, write_report

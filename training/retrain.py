@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,6 @@ from typing import Any
 
 import keras
 import numpy as np
-from tqdm import tqdm
 
 from model.bundle import (
     COPIES,
@@ -33,6 +32,7 @@ from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
 from training.gate import bits_per_byte
 from training.presets import FINE_TUNING, Start, TrainingConfig
+from training.progress import Bar
 from training.run_report import report_run
 from training.samples import Sample
 from training.train import Evaluation, History, train
@@ -163,9 +163,14 @@ def _copies(dataset: Dataset, start: Start) -> CopyIndex:
     split = dataset.train
     authors = np.arange(1, len(split) + 1) if split.authors is None else split.authors
     rows = np.flatnonzero(authors != NOBODY).tolist()
-    bar = tqdm(rows, desc="Indexing what was said", ncols=100, delay=1, disable=not sys.stderr.isatty())
-    texts = (dataset.tokenizer.decode(split.replies[row].tolist()) for row in bar)
-    return before + CopyIndex.build(zip(texts, authors[rows].tolist(), strict=True))
+    with Bar(total=len(rows), desc="Indexing what was said", delay=1, disable=not sys.stderr.isatty()) as bar:
+
+        def texts() -> Iterator[str]:
+            for row in rows:
+                yield dataset.tokenizer.decode(split.replies[row].tolist())
+                bar.update()
+
+        return before + CopyIndex.build(zip(texts(), authors[rows].tolist(), strict=True))
 
 
 def _live(models: Path, on_note: Callable[[str], None]) -> Path | None:

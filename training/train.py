@@ -12,7 +12,6 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from model import ChinwagError
 from model.seq2seq import Seq2Seq, Seq2SeqConfig
@@ -21,6 +20,7 @@ from training.dataset import Batch, Dataset, Split, batches
 from training.distribution import Replicas
 from training.plan import Plan
 from training.presets import TrainingConfig
+from training.progress import Bar
 from training.samples import Sample, sample_replies
 from training.step import Shape, learning_rate, optimizer_of, scoring_step, training_step
 
@@ -373,9 +373,9 @@ def _evaluate(
     return loss / count, hits / count
 
 
-def _progress_bar(run: _Run) -> Any:
+def _progress_bar(run: _Run) -> Bar:
     interval = 0.5 if sys.stderr.isatty() else 30.0
-    return tqdm(
+    return Bar(
         total=run.total_tokens,
         initial=run.state.tokens,
         desc="Training",
@@ -383,14 +383,10 @@ def _progress_bar(run: _Run) -> Any:
         unit_scale=True,
         mininterval=interval,
         miniters=1,
-        ncols=100,
     )
 
 
-def _describe(bar: Any, run: _Run, batch: Batch) -> None:
+def _describe(bar: Bar, run: _Run, batch: Batch) -> None:
     """Say what the step to come is about; XLA takes its time to compile for the first batch of a shape."""
     bar.total = run.total_tokens
-    bar.set_postfix(loss=f"{run.state.recent_loss:.3f}", refresh=False)
-    stage = "Compiling" if batch.shape in run.unmet else "Training"
-    if not bar.desc.startswith(stage):
-        bar.set_description(stage)
+    bar.describe("Compiling" if batch.shape in run.unmet else "Training", f"{run.state.recent_loss:.3f}")

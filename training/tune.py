@@ -22,11 +22,11 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model import ChinwagError
+from model.lock import locked
 from model.seq2seq import build
 from training.checkpoint import fingerprint
 from training.dataset import Dataset
 from training.distribution import devices
-from training.lock import locked
 from training.presets import Preset, TrainingConfig
 from training.train import Evaluation, History, TrainingError, train
 

@@ -104,7 +104,7 @@ async def measure(options: argparse.Namespace) -> dict[int, Measured]:
     model, results = LiveModel(options.models), {batch: Measured() for batch in options.batch}
     for _ in range(ROUNDS):
         for batch, measured in results.items():
-            queue = ReplyQueue(model, workers=options.workers, max_waiting=10**6, max_batch=batch)
+            queue = ReplyQueue(lambda server: model, workers=options.workers, max_waiting=10**6, max_batch=batch)
             await full(queue, options.seconds / ROUNDS, measured)
             await partial(queue, options.seconds / ROUNDS, measured)
             await queue.close()

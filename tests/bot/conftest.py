@@ -15,6 +15,8 @@ from discord.webhook.async_ import AsyncWebhookAdapter, async_context
 from bot.client import ChinwagClient
 from bot.cog import AnyBot, Chinwag
 from bot.guild_settings import GuildSettingsStore
+from bot.live_model import ReplyModel
+from bot.stores import Stores
 from model.consent import Consent
 from tests.bot.scripted_model import ScriptedModel
 from tests.discord_server import DiscordServer
@@ -33,25 +35,44 @@ def model() -> ScriptedModel:
 
 
 @pytest.fixture
-def consent(tmp_path: Path) -> Consent:
-    return Consent.open(tmp_path / "models" / "consent.sqlite")
+def stores(tmp_path: Path) -> Stores:
+    return Stores.open(tmp_path / "models")
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> GuildSettingsStore:
-    return GuildSettingsStore(tmp_path / "models" / "guilds.sqlite")
+def consent(stores: Stores) -> Consent:
+    return stores.consent
+
+
+@pytest.fixture
+def settings(stores: Stores) -> GuildSettingsStore:
+    return stores.settings
+
+
+class Alone:
+    """One model for all servers."""
+
+    def __init__(self, model: ReplyModel, folder: Path) -> None:
+        self._model, self._folder = model, folder
+
+    def of(self, server: int) -> ReplyModel:
+        return self._model
+
+    def folder(self, server: int) -> Path:
+        return self._folder / "guilds" / str(server)
 
 
 MakeCog = Callable[..., Callable[[AnyBot], Chinwag]]
 
 
 @pytest.fixture
-def make_cog(model: ScriptedModel, consent: Consent, settings: GuildSettingsStore) -> MakeCog:
+def make_cog(model: ScriptedModel, stores: Stores, tmp_path: Path) -> MakeCog:
     """Makes what makes the cog, with other arguments where a test wants them."""
 
-    def make(**options: Any) -> Callable[[AnyBot], Chinwag]:
-        given = {"model": model, "consent": consent, "settings": settings, "rng": np.random.default_rng(1), **options}
-        return lambda bot: Chinwag(bot, **given)
+    def make(model: ReplyModel = model, **options: Any) -> Callable[[AnyBot], Chinwag]:
+        models = Alone(model, stores.folder)
+        given = {"exports": tmp_path / "exports", "rng": np.random.default_rng(1), **options}
+        return lambda bot: Chinwag(bot, models, stores, **given)
 
     return make
 

@@ -7,7 +7,8 @@ import pytest
 import simcord
 
 from bot.cog import FAILURE
-from bot.member import Answers, MemberCommands, explanation
+from bot.member import Answer, Answers, MemberCommands, explanation
+from bot.stores import Stores
 from model.consent import Consent, ConsentError
 from model.decoding import Candidate
 from model.guards import Rejection
@@ -132,7 +133,7 @@ class TestOverSockets:
         self, server: DiscordServer, connect: Connect, consent: Consent, model: ScriptedModel
     ) -> None:
         alice = server.user("alice")
-        async with connect(consent=consent):
+        async with connect():
             assert {command["name"] for command in server.commands} == {"chinwag", "chinwag-admin", "Why this reply?"}
             token = await server.command(alice, "chinwag", "optout")
             await server.until(lambda: len(server.answers.get(token, [])) == 2)
@@ -178,13 +179,15 @@ def test_an_explanation_of_silence() -> None:
 
 
 def test_old_answers_are_forgotten() -> None:
-    answers, reply = Answers(size=2), Reply("a", ())
+    answers, answer = Answers(size=2), Answer(Reply("a", ()))
     for message in (1, 2, 3):
-        answers.remember(message, reply)
-    assert [answers.find(message) for message in (1, 2, 3)] == [None, reply, reply]
+        answers.remember(message, answer)
+    assert [answers.find(message) for message in (1, 2, 3)] == [None, answer, answer]
+    answers.forget(3)
+    assert answers.find(3) is None
 
 
-def test_commands_are_described_for_people(consent: Consent) -> None:
-    group = MemberCommands(consent)
+def test_commands_are_described_for_people(stores: Stores) -> None:
+    group = MemberCommands(stores)
     assert {command.name for command in group.commands} == {"optout", "optin", "forget-me", "privacy"}
     assert all(len(command.description) > 10 for command in group.commands)

@@ -31,7 +31,7 @@ class Desk:
     """A queue, and the answers that are waited for, by their questions."""
 
     def __init__(self, model: ScriptedModel, **options: Any) -> None:
-        self.queue = ReplyQueue(model, **options)
+        self.queue = ReplyQueue(lambda server: model, **options)
         self.answers: dict[str, asyncio.Task[Reply]] = {}
 
     async def ask(self, *texts: str) -> None:

@@ -15,13 +15,13 @@ from model import bundle
 from model.bundle import TRAINING, Bundle, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
+from model.lock import locked
 from tests.model.tiny_network import publish_bundle
 from tests.training.conftest import discord, write_corpus, write_discord
 from training import canaries as planting
 from training import train as loop
 from training.__main__ import app
 from training.dataset import Dataset
-from training.lock import locked
 from training.presets import PRESETS, Preset
 from training.pretrain import write_corpus as write_pretraining_corpus
 

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model import ChinwagError
+from model.lock import LockedError, locked
 from model.tokenizer import Tokenizer
 from tests.training.conftest import (
     dataset_files,
@@ -32,7 +33,6 @@ from training import prepare as module
 from training.archive import Archive
 from training.dataset import Dataset, DatasetError, DatasetWriter, Split
 from training.exports import ExportError
-from training.lock import LockedError, locked
 from training.prepare import Preparation
 from training.reading import Filters
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from training.lock import LOCK, LockedError, locked
+from model.lock import LOCK, LockedError, locked
 
 _HOLD = """
 import sys, time
 from pathlib import Path
-from training.lock import locked
+from model.lock import locked
 with locked(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(60)

@@ -1,4 +1,4 @@
-"""One process at a time in a folder."""
+"""One process at a time in a folder, and whether there is one."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -28,3 +28,14 @@ def locked(folder: Path) -> Iterator[None]:
                 raise LockedError(f"Another process is at work in {folder}: wait for it, or end it.") from error
             raise LockedError(f"{path} cannot be written ({error}): delete it, or choose another folder.") from error
         yield
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is at work in a folder."""
+    if not (folder / LOCK).exists():
+        return False
+    try:
+        with locked(folder):
+            return False
+    except LockedError:
+        return True

@@ -1,0 +1,337 @@
+"""Training as a process of its own: one at a time, in the background, through restarts of the bot."""
+
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from model.bundle import bundles, live_bundle
+from model.consent import FILE_NAME as CONSENT
+from model.lock import is_locked
+
+logger = logging.getLogger(__name__)
+
+FOLDER = ".jobs"
+"""In the models folder: a folder for each job."""
+
+KEPT_MODELS, KEPT_JOBS = 5, 20
+"""How many of a server's models, and of all jobs, are kept besides what is live or at work."""
+
+QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
+
+CANCELLED = "It was cancelled."
+
+_JOB, _PROGRESS, _LOG, _EXPORTS, _PID = "job.json", "progress.json", "log.txt", "exports", "pid"
+_LAST_LINE = 300  # characters of the log that a person is shown
+_NICE = 10
+_PATIENCE = 60.0  # seconds for a process to end after it has told that it is over
+
+Command = Callable[["Job"], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is.
+
+    Attributes:
+        state: `QUEUED`, `WORKING`, `DONE` or `FAILED`.
+        facts: what the process told last; see `training.progress.told`.
+        ahead: jobs before this one, of one that is queued.
+    """
+
+    state: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    ahead: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.state in (DONE, FAILED)
+
+    @property
+    def share(self) -> float | None:
+        """How much of the stage is done, from 0 to 1."""
+        total = self.facts.get("total")
+        return min(1.0, self.facts["done"] / total) if total else None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Of the stage, at the rate so far."""
+        facts = self.facts
+        if self.state != WORKING or not facts.get("total"):
+            return None
+        gained = facts["done"] - facts["first"]
+        return (facts["at"] - facts["started"]) * (facts["total"] - facts["done"]) / gained if gained > 0 else None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training that somebody asked for.
+
+    Attributes:
+        folder: where all that belongs to it is; its name orders jobs.
+        guild: whose model it is to be.
+        channel, message: where its progress is shown.
+        member: who asked.
+        models: the models folder of the server.
+        common: the models folder of the bot.
+        sources: files and folders of chat logs, besides what is in the job's own `exports`.
+    """
+
+    folder: Path
+    guild: int
+    channel: int
+    message: int
+    member: int
+    models: Path
+    common: Path
+    sources: tuple[str, ...] = ()
+
+    @property
+    def exports(self) -> Path:
+        """The chat logs that came with it."""
+        return self.folder / _EXPORTS
+
+    @classmethod
+    def load(cls, folder: Path) -> "Job":
+        """Read what `save` wrote."""
+        stored = json.loads((folder / _JOB).read_text(encoding="utf-8"))
+        paths = {name: Path(stored[name]) for name in ("models", "common")}
+        return cls(**stored | paths | {"folder": folder, "sources": tuple(stored["sources"])})
+
+    def save(self) -> None:
+        """Write it to its folder, all at once: from then on it is a job."""
+        stored = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+        temporary = self.folder / f".{_JOB}.new"
+        temporary.write_text(json.dumps({**stored, "folder": ""}), encoding="utf-8")
+        os.replace(temporary, self.folder / _JOB)
+
+    def progress(self) -> Progress:
+        """How far it is."""
+        try:
+            facts = json.loads((self.folder / _PROGRESS).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return Progress(QUEUED)
+        return Progress(facts.get("state", WORKING), facts)
+
+    def end(self, error: str) -> None:
+        """Note that it has failed."""
+        temporary = self.folder / f".{_PROGRESS}.end"
+        temporary.write_text(json.dumps({"state": FAILED, "error": error, "at": time.time()}), encoding="utf-8")
+        os.replace(temporary, self.folder / _PROGRESS)
+
+
+def command(job: Job) -> list[str]:
+    """What trains: `chinwag-train retrain` of the same installation."""
+    sources = [*job.sources, *([str(job.exports)] if any(job.exports.iterdir()) else [])]
+    files = {"--models": job.models, "--progress": job.folder / _PROGRESS, "--consent": job.common / CONSENT}
+    options = [str(each) for pair in files.items() for each in pair]
+    return [sys.executable, "-m", "training", "retrain", *sources, *options]
+
+
+def can_train() -> bool:
+    """Whether the extra `train` is installed."""
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+class Trainer:
+    """Works jobs off, one after the other; the process of one goes on when the bot ends, and is found again."""
+
+    def __init__(
+        self,
+        models: Path,
+        on_progress: Callable[[Job, Progress], Awaitable[None]],
+        *,
+        command: Command = command,
+        interval: float = 3.0,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            models: the models folder of the bot.
+            on_progress: told of each job how far it is, about every `interval` seconds, and of its end once.
+            command: what trains.
+            interval: seconds.
+        """
+        self._folder, self._on_progress, self._command, self._interval = models / FOLDER, on_progress, command, interval
+        self._models = models
+        self._wanted = False
+        self._at_work: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Go on with what is not over."""
+        self._wanted = True
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._work())
+
+    async def close(self) -> None:
+        """Leave the process alone that is at work, and look after it no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._process is not None and self._process.poll() is None:
+            self._process.returncode = 0  # it is no child to wait for any more
+
+    def new_folder(self) -> Path:
+        """A folder for a job, with its `exports`; it is none before `Job.save`."""
+        for number in range(1000):
+            folder = self._folder / f"{time.time_ns() // 1_000_000:015}-{number}"
+            with suppress(FileExistsError):
+                (folder / _EXPORTS).mkdir(parents=True)
+                return folder
+        raise OSError("no folder for a job can be made")
+
+    def submit(self, job: Job) -> None:
+        """Put a job behind the others, from the thread of the event loop."""
+        job.save()
+        self.start()
+
+    def jobs(self) -> list[Job]:
+        """All that are known, the oldest first."""
+        found = []
+        for folder in sorted(self._folder.glob(f"*/{_JOB}")):
+            try:
+                found.append(Job.load(folder.parent))
+            except (OSError, ValueError, KeyError, TypeError):
+                logger.warning("The job in %s cannot be read.", folder.parent)
+        return found
+
+    def unfinished(self) -> list[Job]:
+        """Those at work or queued, the one at work first."""
+        return [job for job in self.jobs() if not job.progress().over]
+
+    async def cancel(self, name: str) -> bool:
+        """End a job, if it is not over; what is live stays live.
+
+        Args:
+            name: of its folder.
+        """
+        jobs = await asyncio.to_thread(self.unfinished)
+        job = next((job for job in jobs if job.folder.name == name), None)
+        if job is None:
+            return False
+        job.end(CANCELLED)
+        await asyncio.to_thread(self._kill, job)
+        job.end(CANCELLED)  # in case that the process told something in between
+        if job.folder != self._at_work:
+            await self._close(job)
+        return True
+
+    async def _work(self) -> None:
+        while self._wanted:
+            self._wanted = False  # until somebody submits another one
+            while jobs := await asyncio.to_thread(self.unfinished):
+                await self._finish(jobs[0])
+
+    async def _finish(self, job: Job) -> None:
+        self._at_work = job.folder
+        try:
+            await self._run(job)
+        except Exception as error:
+            logger.exception("The job %s failed.", job.folder.name)
+            job.end(f"It could not be started ({type(error).__name__}): my log says why.")
+        self._at_work = None
+        await self._close(job)
+
+    async def _close(self, job: Job) -> None:
+        await self._tell(job, await asyncio.to_thread(job.progress))
+        await asyncio.to_thread(self._tidy, job)
+
+    async def _run(self, job: Job) -> None:
+        """Start a job, or find its process again, and tell how far it is until it is over."""
+        if not await asyncio.to_thread(is_locked, job.folder):
+            self._process = await asyncio.to_thread(self._start, job)
+        while not (progress := await asyncio.to_thread(job.progress)).over:
+            if not await asyncio.to_thread(self._is_alive, job):
+                progress = await asyncio.to_thread(job.progress)  # it may have told in its last moment
+                if not progress.over:
+                    job.end(f"It ended without a word. {_last_line(job)}".strip())
+                break
+            await self._tell(job, progress if progress.state == WORKING else Progress(WORKING))
+            for number, waiting in enumerate((await asyncio.to_thread(self.unfinished))[1:], 1):
+                await self._tell(waiting, Progress(QUEUED, ahead=number))
+            await asyncio.sleep(self._interval)
+        if self._process is not None:
+            await asyncio.to_thread(_end, self._process)
+            self._process = None
+
+    async def _tell(self, job: Job, progress: Progress) -> None:
+        try:
+            await self._on_progress(job, progress)
+        except Exception:
+            logger.exception("The progress of job %s cannot be shown.", job.folder.name)
+
+    def _start(self, job: Job) -> "subprocess.Popen[bytes]":
+        options: dict[str, Any] = {"start_new_session": True}
+        if sys.platform == "win32":
+            options = {"creationflags": subprocess.BELOW_NORMAL_PRIORITY_CLASS | subprocess.CREATE_NEW_PROCESS_GROUP}
+        with (job.folder / _LOG).open("ab") as log:
+            streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
+            process = subprocess.Popen(self._command(job), **streams, **options)
+        if sys.platform != "win32":
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
+        (job.folder / _PID).write_text(str(process.pid), encoding="ascii")
+        return process
+
+    def _is_alive(self, job: Job) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return is_locked(job.folder)
+
+    def _kill(self, job: Job) -> None:
+        """End the process of a job, and those that it has started."""
+        try:
+            pid = int((job.folder / _PID).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return  # it has not begun
+        mine = self._process is not None and self._process.pid == pid
+        if not mine and not is_locked(job.folder):  # the number may be another process' by now
+            return
+        with suppress(OSError):
+            if sys.platform == "win32":
+                subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+            else:
+                os.killpg(pid, signal.SIGTERM)
+
+    def _tidy(self, job: Job) -> None:
+        """Delete the chat logs of a job that is over, old jobs, and the oldest models of its server."""
+        shutil.rmtree(job.exports, ignore_errors=True)
+        over = [each for each in self.jobs() if each.progress().over]
+        for each in over[:-KEPT_JOBS]:
+            shutil.rmtree(each.folder, ignore_errors=True)
+        live = live_bundle(job.models).resolve()
+        old = [each for each in bundles(job.models) if each.resolve() != live]
+        for bundle in old[:-KEPT_MODELS]:
+            shutil.rmtree(bundle, ignore_errors=True)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a process that has nothing left to do."""
+    try:
+        process.wait(_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _last_line(job: Job) -> str:
+    """The end of what the process wrote, for who has to find out why."""
+    try:
+        lines = (job.folder / _LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[-_LAST_LINE:] for line in reversed(lines) if line.strip()), "")

@@ -1,0 +1,150 @@
+"""Votes on replies: kept where the admins want it, taken back, forgotten, and read by training."""
+
+from pathlib import Path
+
+import pytest
+import simcord
+
+from bot.feedback import Exchange, Feedback, FeedbackError
+from bot.guild_settings import GuildSettingsStore
+from bot.stores import Stores
+from model.consent import Consent
+from model.dialogue import ME, Turn
+from training.exports import read_exports
+from training.exports.notes import ReadNotes
+
+GUILD, ALICE, BOB = 7, 1, 2
+EXCHANGE = Exchange(99, GUILD, [Turn("1", "cats or dogs?"), Turn(ME, "cats"), Turn("2", "why?")], "they purr\nso loud")
+
+
+@pytest.fixture
+def feedback(stores: Stores) -> Feedback:
+    return stores.feedback
+
+
+def liked(feedback: Feedback) -> list[int]:
+    return [each.message for each in feedback.liked(GUILD)]
+
+
+def test_what_most_like_is_liked(feedback: Feedback) -> None:
+    assert feedback.liked(GUILD) == []
+    feedback.vote(EXCHANGE, ALICE, 1)
+    assert feedback.liked(GUILD) == [EXCHANGE]
+    assert feedback.liked(GUILD + 1) == []
+    feedback.vote(EXCHANGE, BOB, -1)
+    assert liked(feedback) == []
+    feedback.vote(EXCHANGE, BOB, 1)
+    feedback.vote(EXCHANGE, ALICE, -1)
+    feedback.vote(EXCHANGE, ALICE, 0)
+    assert liked(feedback) == [99]
+
+
+def test_a_deleted_reply_is_forgotten(feedback: Feedback) -> None:
+    feedback.forget(99)
+    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.forget(99)
+    assert liked(feedback) == []
+    feedback.vote(EXCHANGE, BOB, 1)
+    assert liked(feedback) == [99]
+
+
+def test_who_wants_to_be_left_out_is(feedback: Feedback) -> None:
+    feedback.forget_speaker(ALICE)
+    feedback.vote(EXCHANGE, ALICE, 1)
+    assert feedback.liked(GUILD, {"2"}) == []
+    other = Exchange(100, GUILD, [Turn("2", "hello")], "hi")
+    feedback.vote(other, ALICE, 1)
+    feedback.forget_speaker(ALICE)
+    assert liked(feedback) == []  # the one in which she speaks, and her vote on the other
+    feedback.vote(other, BOB, 1)
+    assert liked(feedback) == [100]
+
+
+def test_training_reads_what_was_liked(feedback: Feedback, tmp_path: Path) -> None:
+    feedback.vote(EXCHANGE, ALICE, 1)
+    assert feedback.write(tmp_path / "liked.jsonl", GUILD) == 1
+    messages = list(read_exports([tmp_path / "liked.jsonl"], ReadNotes()))
+    assert [(message.author, message.content) for message in messages] == [
+        *((turn.speaker, turn.text) for turn in EXCHANGE.turns),
+        (ME, EXCHANGE.reply),
+    ]
+    assert feedback.write(tmp_path / "none.jsonl", GUILD, {"1"}) == 0
+
+
+def test_a_damaged_file_is_an_error(feedback: Feedback, stores: Stores) -> None:
+    (stores.folder).mkdir(exist_ok=True)
+    (stores.folder / "feedback.sqlite").write_bytes(b"garbage" * 100)
+    with pytest.raises(FeedbackError, match="holds members' feedback, and cannot be written"):
+        feedback.vote(EXCHANGE, ALICE, 1)
+
+
+class TestInDiscord:
+    @pytest.fixture
+    async def place(self, simcord_env: simcord.Env) -> "Place":
+        return Place(simcord_env)
+
+    async def test_votes_are_kept_where_that_is_wanted(
+        self, place: "Place", settings: GuildSettingsStore, feedback: Feedback
+    ) -> None:
+        await place.alice.react(await place.ask("hello"), "👍")
+        assert place.liked(feedback) == []
+        settings.change(place.guild.id, feedback=True)
+        answer = await place.ask("hello again")
+        for emoji in ("🎉", "👍"):
+            await place.alice.react(answer, emoji)
+        (exchange,) = feedback.liked(place.guild.id)
+        assert exchange == Exchange(answer.id, place.guild.id, [Turn(str(place.alice.id), "hello again")], "sure")
+        await place.alice.unreact(answer, "🎉")
+        assert place.liked(feedback) == [answer.id]
+        await place.alice.unreact(answer, "👍")
+        assert place.liked(feedback) == []
+
+    async def test_a_deleted_answer_is_forgotten(
+        self, place: "Place", settings: GuildSettingsStore, feedback: Feedback
+    ) -> None:
+        settings.change(place.guild.id, feedback=True)
+        answer = await place.ask("hello")
+        await place.alice.react(answer, "👍")
+        await place.admin.delete(answer)
+        assert place.liked(feedback) == []
+
+    async def test_who_opts_out_is_forgotten_and_kept_no_more(
+        self, place: "Place", settings: GuildSettingsStore, feedback: Feedback, consent: Consent
+    ) -> None:
+        settings.change(place.guild.id, feedback=True)
+        await place.admin.react(await place.ask("hello"), "👍")
+        assert len(place.liked(feedback)) == 1
+        await place.alice.slash(place.channel, "chinwag optout")
+        assert place.liked(feedback) == []
+        await place.admin.react(await place.ask("hello"), "👍")
+        assert place.liked(feedback) == []
+
+    async def test_privacy_says_that_it_is_kept(self, place: "Place", settings: GuildSettingsStore) -> None:
+        for on in (False, True):
+            settings.change(place.guild.id, feedback=on)
+            result = await place.alice.slash(place.channel, "chinwag privacy")
+            (shown,) = [each.content for each in (result.response, *result.followups) if each is not None]
+            assert ("keep replies that get a 👍" in shown) is on
+
+
+class Place:
+    """A server with a member and somebody who may delete messages."""
+
+    def __init__(self, env: simcord.Env) -> None:
+        import discord
+
+        self.env, self.guild = env, (guild := env.create_guild())
+        rights = discord.Permissions(manage_messages=True)
+        mods = guild.create_role("mods", permissions=rights)
+        self.channel = guild.create_text_channel("general")
+        self.alice = guild.add_member(env.create_user("alice"))
+        self.admin = guild.add_member(env.create_user("carol"), roles=[mods])
+
+    async def ask(self, text: str) -> "simcord.MessageLike":
+        await self.alice.send(self.channel, f"{self.env.bot.user.mention} {text}")
+        answer = self.channel.last_message
+        assert answer is not None
+        return answer
+
+    def liked(self, feedback: Feedback) -> list[int]:
+        return [each.message for each in feedback.liked(self.guild.id)]

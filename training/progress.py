@@ -1,0 +1,96 @@
+"""How far long work is: a bar for people and, where one is wanted, a small file for programs."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from model import ChinwagError
+from model.lock import locked
+
+_INTERVAL = 1.0  # seconds between two looks of a program at the file
+
+_file: Path | None = None
+
+
+@contextmanager
+def told(file: Path | None) -> Iterator[None]:
+    """Write all progress within the block to a file, as one JSON object that is replaced in one step.
+
+    Its `state` is "working", "done" or "failed"; while it is "working", `stage`, `done` of `total`, `first` (what was
+    done before), `unit`, `started` and `at` (in seconds since 1970) tell how far it is, and `loss` how well. The folder
+    of the file is locked meanwhile.
+
+    Args:
+        file: which; None for none.
+    """
+    global _file
+    if file is None:
+        yield
+        return
+    with locked(file.parent):
+        _file = file
+        try:
+            yield
+        except BaseException as error:
+            known = isinstance(error, ChinwagError)
+            tell(state="failed", error=str(error) if known else f"It ended early ({type(error).__name__}).")
+            raise
+        finally:
+            _file = None
+
+
+def tell(**facts: Any) -> None:
+    """Replace what the file says, if there is one; nothing is said after the end was told."""
+    if _file is None or _ended(_file):
+        return
+    temporary = _file.with_name(f".{_file.name}.new")
+    temporary.write_text(json.dumps({"at": time.time(), **facts}), encoding="utf-8")
+    os.replace(temporary, _file)
+
+
+class Bar(tqdm[Any]):
+    """A bar on the terminal, if that is one; what it counts is told too."""
+
+    def __init__(self, *, desc: str, total: float, initial: float = 0, **options: Any) -> None:
+        """Args:
+        desc: the stage of the work.
+        total: how much there is to do.
+        initial: how much was done before.
+        options: as for tqdm.
+        """
+        self._stage, self._unit, self._first, self._count = desc, options.get("unit", "it"), initial, initial
+        self._started, self._told, self._loss = time.time(), 0.0, ""
+        super().__init__(desc=desc, total=total, initial=initial, ncols=100, **options)
+
+    def update(self, n: float | None = 1) -> bool | None:
+        """Count `n` more."""
+        self._count += n or 0
+        if time.time() - self._told >= _INTERVAL:
+            self._told = time.time()
+            facts = {"done": self._count, "first": self._first, "total": self.total, "unit": self._unit}
+            tell(state="working", stage=self._stage, **facts, started=self._started, loss=self._loss)
+        return super().update(n)
+
+    def reach(self, count: float) -> None:
+        """Count up to `count`."""
+        self.update(count - self._count)
+
+    def describe(self, stage: str, loss: str) -> None:
+        """Say what is done, and how well."""
+        self._stage, self._loss = stage, loss
+        if not self.disable:
+            self.set_postfix(loss=loss, refresh=False)
+            self.set_description(stage, refresh=False)
+
+
+def _ended(file: Path) -> bool:
+    try:
+        return json.loads(file.read_text(encoding="utf-8")).get("state") in ("done", "failed")
+    except (OSError, ValueError):
+        return False
