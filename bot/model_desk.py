@@ -109,9 +109,9 @@ class ModelDesk:
         """List the models of the server, with a menu to choose one of them."""
         guild = interaction.guild_id
         assert guild is not None
-        await interaction.response.defer(ephemeral=True)
-        view = await asyncio.to_thread(ModelsView, self._models.folder(guild))
-        await interaction.followup.send(view.text, view=view, ephemeral=True)
+        view = ModelsView(self._models.folder(guild))
+        await asyncio.to_thread(view.fill)
+        await interaction.response.send_message(view.text, view=view, ephemeral=True)
 
     async def cancel(self, interaction: discord.Interaction, name: str) -> None:
         """End a training, for those who may."""
@@ -189,16 +189,17 @@ class ModelsView(ui.View):
     """All models of a server, and what can be done with one of them."""
 
     def __init__(self, folder: Path) -> None:
-        """Look at all; slow."""
+        """Look at none yet, see `fill`."""
         super().__init__(timeout=840)
         self._folder = folder
         self._chosen: str | None = None
         self._menu: ui.Select[ModelsView] = ui.Select(placeholder="Choose one", row=0)
         self._menu.callback = self._choose  # type: ignore[method-assign]  # as a class of its own would
         self.add_item(self._menu)
-        self._fill()
+        self.text = ""
 
-    def _fill(self) -> None:
+    def fill(self) -> None:
+        """Look at all models, which takes a moment."""
         live = live_bundle(self._folder)
         names = [path.name for path in bundles(self._folder)][::-1][:_SHOWN]
         lines = ["**Models of this server**, the newest first:"]
@@ -215,14 +216,14 @@ class ModelsView(ui.View):
         self._chosen = self._menu.values[0]
         await self._show_again(interaction)
 
-    @ui.button(label="Use it", style=discord.ButtonStyle.primary)
+    @ui.button(label="Use it", style=discord.ButtonStyle.primary, row=1)
     async def use(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Make it live, which the bot notices at the next message."""
         name = self._one()
         await asyncio.to_thread(make_live, self._folder, None if name == _SHIPPED else name)
         await self._show_again(interaction)
 
-    @ui.button(label="Report")
+    @ui.button(label="Report", row=1)
     async def report(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Send the page about its training."""
         path = self._folder / self._one() / _REPORT
@@ -231,7 +232,7 @@ class ModelsView(ui.View):
         file = discord.File(io.BytesIO(await asyncio.to_thread(path.read_bytes)), f"{path.parent.name}.html")
         await interaction.response.send_message(file=file, ephemeral=True)
 
-    @ui.button(label="Delete", style=discord.ButtonStyle.danger)
+    @ui.button(label="Delete", style=discord.ButtonStyle.danger, row=1)
     async def delete(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Delete it, unless it is live."""
         path = self._folder / self._one()
@@ -249,7 +250,7 @@ class ModelsView(ui.View):
         return self._chosen
 
     async def _show_again(self, interaction: discord.Interaction) -> None:
-        await asyncio.to_thread(self._fill)
+        await asyncio.to_thread(self.fill)
         await interaction.response.edit_message(content=self.text, view=self)
 
     async def on_error(self, interaction: discord.Interaction, error: Exception, item: ui.Item[Any]) -> None:

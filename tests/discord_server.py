@@ -17,6 +17,7 @@ from tests.discord_gateway import Gateway, Payload, snowflake
 
 API = "/api/v10"
 GATEWAY = "/gateway/"
+CDN = "/cdn/"
 MESSAGE_CONTENT_FLAG = 1 << 19  # of the application: switched on by its owner, which will do below 100 servers
 REVIEWED_CONTENT_FLAG = 1 << 18  # of the application: granted by Discord
 DEFAULT, REPLY = 0, 19
@@ -77,6 +78,8 @@ class DiscordServer:
         self.commands: list[Payload] = []
         self.answers: dict[str, list[Payload]] = {}
         """What the bot answered to each interaction, by its token."""
+        self.files: dict[str, bytes] = {}
+        """What was attached, by the ids of the attachments."""
         self.requests: list[Request] = []
         self.refuse_intents = False
         self.gateway = Gateway(self)
@@ -93,9 +96,11 @@ class DiscordServer:
                 web.get(API + "/channels/{channel}/messages", self._get_messages),
                 web.post(API + "/channels/{channel}/messages", self._post_message),
                 web.get(API + "/channels/{channel}/messages/{message}", self._get_message),
+                web.patch(API + "/channels/{channel}/messages/{message}", self._patch_message),
                 web.put(API + "/applications/{application}/commands", self._put_commands),
                 web.post(API + "/interactions/{interaction}/{token}/callback", self._post_callback),
                 web.post(API + "/webhooks/{application}/{token}", self._post_followup),
+                web.get(CDN + "{file}", self._get_file),
                 web.get(GATEWAY, self.gateway.serve),
             ]
         )
@@ -160,6 +165,7 @@ class DiscordServer:
         message = {"id": snowflake(), "channel_id": channel or self.channel_id, "author": author, "content": content}
         message |= {"type": DEFAULT, "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "flags": 0}
         message |= {"mention_everyone": "@everyone" in content, "mention_roles": [], "attachments": [], "embeds": []}
+        message["components"] = []
         if target is not None:
             reference = {"type": 0, "message_id": target["id"], "channel_id": target["channel_id"]}
             message |= {"type": REPLY, "message_reference": reference}
@@ -188,23 +194,47 @@ class DiscordServer:
         channel = self.channels[message["channel_id"]]
         await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
 
-    async def command(self, user: Payload, *path: str, message: Payload | None = None) -> str:
-        """Use a command, such as `"chinwag", "optout"`, or the entry of a message's menu; returns the token."""
-        token, kind = f"token-{snowflake()}", 1 if message is None else 3
+    async def command(
+        self, user: Payload, *path: str, message: Payload | None = None, files: Mapping[str, tuple[str, bytes]] = {}
+    ) -> str:
+        """Use a command, such as `"chinwag", "optout"`, or the entry of a message's menu; returns the token.
+
+        Files are named and attached by option.
+        """
+        kind = 1 if message is None else 3
         (known,) = [each for each in self.commands if each["name"] == path[0] and each["type"] == kind]
         data: Payload = {"id": known["id"], "name": path[0], "type": kind}
         if message is not None:
             shown = self._shown(message, readable=True)
             data |= {"target_id": message["id"], "resolved": {"messages": {message["id"]: shown}}}
         elif len(path) > 1:
-            data["options"] = [{"name": path[1], "type": 1, "options": []}]
-        interaction: Payload = {"id": snowflake(), "application_id": self.bot["id"], "type": 2, "token": token}
+            attached = {option: self._attach(*file) for option, file in files.items()}
+            options = [{"name": option, "type": 11, "value": file["id"]} for option, file in attached.items()]
+            data["options"] = [{"name": path[1], "type": 1, "options": options}]
+            data["resolved"] = {"attachments": {file["id"]: file for file in attached.values()}}
+        return await self._interact(user, 2, data)
+
+    async def press(self, user: Payload, message: Payload, *, permissions: int = 0) -> str:
+        """Press the one button under a message; returns the token of the interaction."""
+        ((button,),) = [row["components"] for row in message["components"]]
+        data = {"custom_id": button["custom_id"], "component_type": 2}
+        return await self._interact(user, 3, data, permissions, message=self._shown(message, readable=True))
+
+    async def _interact(self, user: Payload, kind: int, data: Payload, permissions: int = 0, **fields: Payload) -> str:
+        token = f"token-{snowflake()}"
+        interaction: Payload = {"id": snowflake(), "application_id": self.bot["id"], "type": kind, "token": token}
         interaction |= {"version": 1, "attachment_size_limit": 0, "data": data, "locale": "en-GB", "entitlements": []}
         interaction |= {"guild_id": self.guild_id, "channel_id": self.channel_id, "app_permissions": "0", "context": 0}
-        interaction |= {"channel": self.channels[self.channel_id], "authorizing_integration_owners": {}}
-        interaction["member"] = {**_member_payload(), "user": user, "permissions": "0"}
+        interaction |= {"channel": self.channels[self.channel_id], "authorizing_integration_owners": {}, **fields}
+        interaction["member"] = {**_member_payload(), "user": user, "permissions": str(permissions)}
         await self.gateway.dispatch("INTERACTION_CREATE", interaction)
         return token
+
+    def _attach(self, name: str, content: bytes) -> Payload:
+        id = snowflake()
+        self.files[id] = content
+        url = self.base.removesuffix(API) + CDN + id
+        return {"id": id, "filename": name, "size": len(content), "url": url, "proxy_url": url}
 
     async def until(self, condition: Callable[[], object], *, patience: float = 5.0) -> None:
         """Wait for something to become true."""
@@ -253,7 +283,7 @@ class DiscordServer:
             if fault.times and fault.method == request.method and fault.path in path:
                 fault.times -= 1
                 return _answer(fault.body, fault.status, fault.headers)
-        public = path == "/gateway" or path.startswith(("/interactions/", "/webhooks/"))  # the latter hold a token
+        public = path == "/gateway" or path.startswith(("/interactions/", "/webhooks/", CDN))  # the former hold tokens
         if not public and request.headers.get("Authorization") != f"Bot {self.token}":
             return _answer({"message": "401: Unauthorized", "code": 0}, 401)
         return await handler(request)
@@ -292,8 +322,19 @@ class DiscordServer:
         if not body["content"] or len(body["content"]) > 2000 or (reference and target is None):
             return _answer({"message": "Invalid Form Body", "code": 50035}, 400)
         channel = request.match_info["channel"]
-        message = await self.say(self.bot, body["content"], channel=channel, reply_to=target, ping=False)
+        fields = {"reply_to": target, "ping": False, "components": body.get("components", [])}
+        message = await self.say(self.bot, body["content"], channel=channel, **fields)
         return _answer(self._shown(message, readable=True))
+
+    async def _patch_message(self, request: web.Request) -> web.Response:
+        message = self.messages.get(request.match_info["message"])
+        if message is None:
+            return _answer({"message": "Unknown Message", "code": 10008}, 404)
+        message |= await request.json()
+        return _answer(self._shown(message, readable=True))
+
+    async def _get_file(self, request: web.Request) -> web.Response:
+        return web.Response(body=self.files[request.match_info["file"]])
 
     async def _put_commands(self, request: web.Request) -> web.Response:
         application = {"application_id": self.bot["id"], "version": "1", "type": 1, "description": ""}

@@ -54,7 +54,7 @@ def tell(**facts: Any) -> None:
     os.replace(temporary, _file)
 
 
-class Bar(tqdm[Any]):
+class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
     """A bar on the terminal, if that is one; what it counts is told too."""
 
     def __init__(self, *, desc: str, total: float, initial: float = 0, **options: Any) -> None:

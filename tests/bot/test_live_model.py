@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bot.live_model import LiveModel
+from bot.live_model import LiveModel, ServerModels
 from model.bundle import ModelFormatError
 from model.reply import Question
 from tests.bot.conftest import Connect
@@ -104,3 +104,45 @@ async def test_the_connected_bot_takes_a_new_one(shelf: Shelf, server: DiscordSe
             await server.until(lambda name=name: name in [reply["content"] for reply in server.replies])
     assert [reply["content"] for reply in server.replies] == ["first", "second"]
     assert len(server.gateway.identified) == 1
+
+
+class TestServers:
+    @pytest.fixture
+    def models(self, shelf: Shelf) -> ServerModels:
+        return ServerModels(shelf.folder, load=shelf.load, most=2)
+
+    def publish(self, models: ServerModels, server: int, name: str) -> None:
+        Shelf(models.folder(server)).publish(name)
+
+    def ask(self, models: ServerModels, server: int) -> str:
+        (reply,) = models.of(server).replies([Question([], np.random.default_rng(1))])
+        return reply.text
+
+    def test_have_the_common_one_or_their_own(self, models: ServerModels, shelf: Shelf) -> None:
+        self.publish(models, 1, "mine")
+        assert [self.ask(models, server) for server in (1, 2, 1)] == ["mine", "first", "mine"]
+        assert shelf.loaded == ["first", "mine"]
+        self.publish(models, 2, "yours")
+        self.publish(models, 1, "newer")
+        assert [self.ask(models, server) for server in (1, 2)] == ["newer", "yours"]
+
+    def test_go_back_to_the_common_one(self, models: ServerModels, shelf: Shelf) -> None:
+        self.publish(models, 1, "mine")
+        assert self.ask(models, 1) == "mine"
+        (models.folder(1) / "current").unlink()
+        assert self.ask(models, 1) == "first"
+
+    def test_with_a_broken_one_have_the_common_one(
+        self, models: ServerModels, shelf: Shelf, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        shelf.broken.add("mine")
+        self.publish(models, 1, "mine")
+        assert self.ask(models, 1) == "first"
+        assert "Server 1 is answered by the common model" in caplog.text
+
+    def test_are_kept_in_memory_as_far_as_there_is_room(self, models: ServerModels, shelf: Shelf) -> None:
+        for server in (1, 2, 3):
+            self.publish(models, server, f"of {server}")
+        for server in (1, 2, 1, 3, 1, 2):
+            assert self.ask(models, server) == f"of {server}"
+        assert shelf.loaded == ["first", "of 1", "of 2", "of 3", "of 2"]

@@ -159,3 +159,13 @@ async def test_it_works_on_after_a_quiet_time(model: ScriptedModel) -> None:
         assert (await desk.answers[text]).text == "sure"
         assert len(desk.queue) == 0
     await desk.queue.close()
+
+
+async def test_each_server_is_answered_by_its_model() -> None:
+    models = {1: ScriptedModel("one"), 2: ScriptedModel("two")}
+    queue = ReplyQueue(models.__getitem__, workers=1, max_batch=4)
+    questions = [Question([], np.random.default_rng(seed)) for seed in range(4)]
+    replies = await asyncio.gather(*(queue.reply(each, 1 + place % 2) for place, each in enumerate(questions)))
+    assert [reply.text for reply in replies] == ["one", "two", "one", "two"]
+    assert sum(models[1].batches) == sum(models[2].batches) == 2
+    await queue.close()

@@ -20,7 +20,9 @@ from model.bundle import (
     Bundle,
     BundleFacts,
     ModelFormatError,
+    bundles,
     live_bundle,
+    make_live,
     publish,
     staging,
 )
@@ -71,6 +73,22 @@ def test_a_newer_bundle_takes_over_and_the_older_stays(tmp_path: Path, current_k
     older, newer = put(tmp_path), put(tmp_path, replace(FACTS, preset="classic"))
     assert live_bundle(tmp_path) == newer
     assert [Bundle.open(directory).facts.preset for directory in (older, newer)] == ["base", "classic"]
+
+
+def test_any_bundle_can_be_made_live_again(tmp_path: Path, current_kind: str) -> None:
+    older, newer = put(tmp_path), put(tmp_path)
+    assert bundles(tmp_path) == [older, newer]
+    make_live(tmp_path, older.name)
+    assert live_bundle(tmp_path) == older
+    for _ in range(2):
+        make_live(tmp_path, None)
+        assert live_bundle(tmp_path) == PRETRAINED
+    (newer / WEIGHTS).write_bytes(b"")
+    make_live(tmp_path, older.name)
+    for name in (newer.name, "missing"):
+        with pytest.raises(ModelFormatError, match=name):
+            make_live(tmp_path, name)
+    assert live_bundle(tmp_path) == older
 
 
 def test_links_and_plain_files_replace_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

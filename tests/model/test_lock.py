@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from model.lock import LOCK, LockedError, locked
+from model.lock import LOCK, LockedError, is_locked, locked
 
 _HOLD = """
 import sys, time
@@ -61,4 +61,14 @@ def test_a_lock_that_cannot_be_written_is_not_taken_for_another_process(tmp_path
 def test_a_lock_file_that_is_no_lock_is_not_taken_for_another_process(tmp_path: Path) -> None:
     (tmp_path / LOCK).write_bytes(b"what somebody else calls so" * 100)
     with pytest.raises(LockedError, match=r"\.lock cannot be written"), locked(tmp_path):
+        pass
+
+
+def test_a_look_tells_whether_a_folder_is_locked_and_leaves_it_alone(tmp_path: Path) -> None:
+    assert not is_locked(tmp_path)
+    assert not (tmp_path / LOCK).exists()
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+    assert not is_locked(tmp_path)
+    with locked(tmp_path):
         pass

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tqdm
@@ -15,10 +16,11 @@ from model import bundle
 from model.bundle import TRAINING, Bundle, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
-from model.lock import locked
+from model.lock import is_locked, locked
 from tests.model.tiny_network import publish_bundle
 from tests.training.conftest import discord, write_corpus, write_discord
 from training import canaries as planting
+from training import progress
 from training import train as loop
 from training.__main__ import app
 from training.dataset import Dataset
@@ -65,6 +67,46 @@ def test_retrain_publishes_a_model_that_says_what_it_is(trained: Path) -> None:
     assert facts.training["config"]["seed"] == 0
     assert sorted(path.name for path in trained.iterdir()) == sorted(["current", live_bundle(trained).name])
     assert "corpus.jsonl" not in json.dumps(facts.training)  # what, never who
+
+
+def test_retrain_tells_programs_how_far_it_is(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(progress, "_INTERVAL", 0.0)
+    monkeypatch.setattr(progress, "tell", lambda tell=progress.tell, **facts: (told.append(facts), tell(**facts)))
+    (tmp_path / "job").mkdir()
+    file, consent = tmp_path / "job" / "progress.json", tmp_path / "consent.sqlite"
+    Consent.open(consent).opt_out("a9")
+    options = ["--progress", file, "--consent", consent, "--preset", "classic", "--epochs", "2"]
+    result = call("retrain", small, "--models", tmp_path / "m", *options)
+    assert result.exit_code == 0, result.output
+    stages = [facts["stage"] for facts in told if facts["state"] == "working"]
+    assert {"Training", "Indexing what was said"} < set(stages)
+    training = [facts for facts in told if facts.get("stage") == "Training"]
+    assert all(0 <= facts["first"] <= facts["done"] for facts in training)
+    assert training[-1]["done"] == pytest.approx(training[-1]["total"], rel=0.1)
+    assert 0 < float(training[-1]["loss"]) < 10
+    live = live_bundle(tmp_path / "m")
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert (found["state"], found["published"], found["bundle"]) == ("done", True, live.name)
+    assert found["bits_per_byte"] == Bundle.open(live).facts.training["figures"]["bits_per_byte"]
+    assert not is_locked(tmp_path / "job")
+
+
+def test_a_failure_is_told_to_programs_too(tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    result = call("retrain", tmp_path / "absent", "--models", tmp_path / "m", "--progress", file)
+    assert result.exit_code == 1
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert found["state"] == "failed"
+    assert "There is no file or folder" in found["error"]
+
+
+def test_who_opted_out_may_be_noted_elsewhere(small: Path, tmp_path: Path) -> None:
+    consent = tmp_path / "consent.sqlite"
+    consent.write_bytes(b"garbage" * 100)
+    result = call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--consent", consent)
+    assert "says who opted out, and cannot be read" in refused(result)
+    assert call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--epochs", "1").exit_code == 0
 
 
 def test_retrain_shows_counts_progress_and_figures(small: Path, tmp_path: Path) -> None:
