@@ -66,8 +66,8 @@ class Chinwag(commands.Cog):
             rng: where the replies' randomness comes from.
             workers: threads that think; by default one for each processor.
         """
-        self.status = Status()
-        self._bot, self._model, self._consent, self._settings = bot, model, consent, settings
+        self.status, self.model = Status(), model
+        self._bot, self._consent, self._settings = bot, consent, settings
         self._queue = ReplyQueue(model, workers=workers or os.cpu_count() or 1)
         self._replies, self._answers = replies or ReplyConfig(), Answers()
         self._rng = rng if rng is not None else np.random.default_rng()
@@ -104,7 +104,12 @@ class Chinwag(commands.Cog):
 
     def describe(self) -> str:
         """What the model is, what was done since the start, and what waits, in Discord's markdown."""
-        return self.status.text(self._model.describe(), waiting=len(self._queue), latency=self._bot.latency)
+        return self.status.text(self.model.describe(), waiting=self.waiting, latency=self._bot.latency)
+
+    @property
+    def waiting(self) -> int:
+        """Questions in the queue."""
+        return len(self._queue)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
