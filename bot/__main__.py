@@ -1,7 +1,9 @@
-"""The command line: `chinwag run` connects to Discord, `chinwag chat` talks in the terminal."""
+"""The command line: `chinwag run` connects to Discord, `chinwag chat` talks in the terminal, `doctor` checks all."""
 
 import contextlib
+import io
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -12,7 +14,7 @@ from typing import Annotated
 import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
-from bot.config import JSON, BotConfig
+from bot.config import JSON, BotConfig, ConfigError
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
 
@@ -111,6 +113,28 @@ def apply(models: Models = None) -> None:
 
     with _plain_failures():
         console.apply(ChatBot.load(live_bundle(_config(models).models)))
+
+
+@app.command()
+def doctor(models: Models = None) -> None:
+    """Check set-up, model, files, disk, token and permissions, and say how to mend what is wrong.
+
+    The exit code is 1 if there is a problem. Warnings are no problems.
+    """
+    from bot.doctor import Finding, Verdict, examine
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names of servers may not be of the terminal's alphabet
+    try:
+        findings = examine(_config(models))
+    except ConfigError as error:
+        findings = iter([Finding(Verdict.PROBLEM, "settings", str(error))])
+    verdicts = set()
+    for finding in findings:
+        typer.echo(finding)
+        verdicts.add(finding.verdict)
+    if Verdict.PROBLEM in verdicts:
+        raise typer.Exit(1)
 
 
 Accounts = Annotated[
