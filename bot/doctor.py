@@ -103,9 +103,9 @@ def examine(config: BotConfig) -> Iterator[Finding]:
 
 
 def _software() -> Finding:
-    versions = {name: _version(name) for name in ("chinwag", *_PACKAGES)}
+    versions = {name: _version(name) for name in _PACKAGES}
     listed = ", ".join(f"{name} {version or 'not installed'}" for name, version in versions.items())
-    text = f"Python {platform.python_version()}, {listed}"
+    text = f"Python {platform.python_version()}, chinwag {_version('chinwag') or 'run from its source'}, {listed}"
     missing = [name for name in _PACKAGES if versions[name] is None]
     if missing:
         return Finding(Verdict.PROBLEM, "software", f"{text}; run `pip install .` in Chinwag's folder again.")
