@@ -1,9 +1,12 @@
-"""The command line: `chinwag run` connects to Discord, `chinwag chat` talks in the terminal."""
+"""The command line: `chinwag run` connects to Discord, `chinwag chat` talks in the terminal, `doctor` checks all."""
 
 import contextlib
+import io
 import logging
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +14,7 @@ from typing import Annotated
 import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
-from bot.config import BotConfig
+from bot.config import JSON, BotConfig, ConfigError
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
 
@@ -20,6 +23,8 @@ logger = logging.getLogger("bot")  # also under `python -m bot`, where __name__ 
 NO_TOKEN = """\
 No DISCORD_TOKEN, so here is a chat in the terminal. For Discord, make a bot at https://discord.com/developers/applications,
 copy its token (Bot, Reset Token) and put a line DISCORD_TOKEN=... into the file .env in this folder."""
+
+_TELL = partial(typer.echo, err=True)
 
 app = typer.Typer(
     add_completion=False,
@@ -71,19 +76,19 @@ def run(models: Models = None, verbose: Verbose = False) -> None:
 
     The token comes from DISCORD_TOKEN, in the environment or in the file .env. Ctrl-C stops the bot.
     """
-    config = _config(models)
+    with _plain_failures():
+        config = _config(models)
     if config.token is None:
         typer.echo(NO_TOKEN, err=True)
         _chat(config, seed=None, verbose=verbose)
         return
-    import discord
-
+    from bot import log
     from bot.startup import serve
 
-    discord.utils.setup_logging()
+    log.set_up(config.log, config.token)
     # Only our own loggers: discord.py's debug log holds every message it receives.
     logging.getLogger("bot").setLevel(logging.DEBUG if verbose else logging.NOTSET)
-    with _plain_failures():
+    with _plain_failures(logger.error if config.log == JSON else _TELL, logged=True):
         serve(config, config.token)
 
 
@@ -94,7 +99,9 @@ def chat(
     verbose: Verbose = False,
 ) -> None:
     """Chat in the terminal. Piped text gets exactly one reply line for each of its lines."""
-    _chat(_config(models), seed=seed, verbose=verbose)
+    with _plain_failures():
+        config = _config(models)
+    _chat(config, seed=seed, verbose=verbose)
 
 
 @app.command()
@@ -106,6 +113,28 @@ def apply(models: Models = None) -> None:
 
     with _plain_failures():
         console.apply(ChatBot.load(live_bundle(_config(models).models)))
+
+
+@app.command()
+def doctor(models: Models = None) -> None:
+    """Check set-up, model, files, disk, token and permissions, and say how to mend what is wrong.
+
+    The exit code is 1 if there is a problem. Warnings are no problems.
+    """
+    from bot.doctor import Finding, Verdict, examine
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # names of servers may not be of the terminal's alphabet
+    try:
+        findings = examine(_config(models))
+    except ConfigError as error:
+        findings = iter([Finding(Verdict.PROBLEM, "settings", str(error))])
+    verdicts = set()
+    for finding in findings:
+        typer.echo(finding)
+        verdicts.add(finding.verdict)
+    if Verdict.PROBLEM in verdicts:
+        raise typer.Exit(1)
 
 
 Accounts = Annotated[
@@ -166,18 +195,26 @@ def _chat(config: BotConfig, *, seed: int | None, verbose: bool) -> None:
 
 
 @contextlib.contextmanager
-def _plain_failures() -> Iterator[None]:
-    """Turn a known failure into one sentence and exit code 1."""
+def _plain_failures(tell: Callable[[str], object] = _TELL, *, logged: bool = False) -> Iterator[None]:
+    """Turn a known failure into one sentence and exit code 1.
+
+    Args:
+        tell: takes the sentence.
+        logged: whether other failures go to the log, where the token is masked, rather than to whoever calls.
+    """
     try:
         yield
     except Exception as error:
         from bot.startup import explain
 
         sentence = explain(error)
-        if sentence is None:
+        if sentence is None and not logged:
             raise
-        logger.debug("The start failed.", exc_info=True)
-        typer.echo(sentence, err=True)
+        if sentence is None:
+            logger.critical("The program has a fault.", exc_info=True)
+        else:
+            logger.debug("The start failed.", exc_info=True)
+            tell(sentence)
         raise typer.Exit(1) from None
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import discord
@@ -16,6 +17,23 @@ PERMISSIONS = discord.Permissions(
 )
 """The least that the bot needs in a server."""
 
+TELL = partial(print, flush=True)
+"""Tells whoever started the bot, at once also where the output is a pipe."""
+
+
+def invitation(application: int) -> str:
+    """The link that adds the bot to a server with no more than it needs.
+
+    Args:
+        application: the id of the bot's application.
+    """
+    return discord.utils.oauth_url(application, permissions=PERMISSIONS)
+
+
+def reads_content(flags: discord.ApplicationFlags) -> bool:
+    """Whether the application may ask for message content."""
+    return flags.gateway_message_content or flags.gateway_message_content_limited
+
 
 class ChinwagClient(commands.AutoShardedBot):
     """Connects to Discord; a `bot.cog.Chinwag` answers."""
@@ -28,6 +46,7 @@ class ChinwagClient(commands.AutoShardedBot):
         *,
         shards: int | None = 1,
         guild_ready_timeout: float = 2.0,
+        tell: Callable[[str], object] = TELL,
     ) -> None:
         """Prepare a client; `start(token)` connects it.
 
@@ -35,6 +54,7 @@ class ChinwagClient(commands.AutoShardedBot):
             make_cog: makes what answers.
             shards: connections to the gateway, of which each has a part of the servers; None for what Discord advises.
             guild_ready_timeout: seconds without another server that end the start.
+            tell: takes what whoever started the bot should see.
         """
         super().__init__(
             command_prefix=(),
@@ -44,13 +64,12 @@ class ChinwagClient(commands.AutoShardedBot):
             shard_count=shards,
             guild_ready_timeout=guild_ready_timeout,
         )
-        self._make_cog = make_cog
+        self._make_cog, self._tell = make_cog, tell
         self._guard_parsers()
 
     async def setup_hook(self) -> None:
         """Ask for message content if the application may have it. Runs between the login and the gateway."""
-        flags = self.application_flags
-        if flags.gateway_message_content or flags.gateway_message_content_limited:
+        if reads_content(self.application_flags):
             # discord.py takes intents in the constructor only, but the flags are not known before the login.
             self._connection._intents.message_content = True
         else:
@@ -63,9 +82,9 @@ class ChinwagClient(commands.AutoShardedBot):
 
     async def on_ready(self) -> None:
         """Say that the bot is there, and how to add it to a server."""
-        invite = discord.utils.oauth_url(self.application_id or self.user.id, permissions=PERMISSIONS)
+        invite = invitation(self.application_id or self.user.id)
         servers = "1 server" if len(self.guilds) == 1 else f"{len(self.guilds)} servers"
-        print(f"{self.user} is ready on {servers}. Add it to another one: {invite}", flush=True)
+        self._tell(f"{self.user} is ready on {servers}. Add it to another one: {invite}")
 
     async def on_message(self, message: discord.Message) -> None:
         """Nothing: there are no commands that begin with a prefix."""

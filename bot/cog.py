@@ -20,7 +20,7 @@ from bot.admin import AdminCommands
 from bot.feedback import VOTES, Exchange
 from bot.guild_settings import DEFAULT, GuildSettings
 from bot.history import gather_context, is_speech, known_target, parts_of
-from bot.live_model import Models
+from bot.live_model import Models, ReplyModel
 from bot.member import Answer, Answers, MemberCommands, why_this_reply
 from bot.model_desk import CancelButton, ModelDesk, model_commands
 from bot.reply_queue import BusyError, ReplyQueue
@@ -117,7 +117,17 @@ class Chinwag(commands.Cog):
 
     def describe(self, server: int) -> str:
         """What the model of a server is, what was done since the start, and what waits, in Discord's markdown."""
-        return self.status.text(self._models.of(server).describe(), waiting=len(self._queue), latency=self._bot.latency)
+        return self.status.text(self._models.of(server).describe(), waiting=self.waiting, latency=self._bot.latency)
+
+    @property
+    def model(self) -> ReplyModel:
+        """What answers in servers without a model of their own."""
+        return self._models.of(0)
+
+    @property
+    def waiting(self) -> int:
+        """Questions in the queue."""
+        return len(self._queue)
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

@@ -3,10 +3,11 @@
 import codecs
 import io
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dotenv import dotenv_values
 
@@ -16,8 +17,22 @@ if TYPE_CHECKING:
     from model.reply import ReplyConfig
 
 
+PLAIN, JSON = "plain", "json"
+"""How the log is written."""
+
+_LOOPBACK = "127.0.0.1"
+_ADDRESS = re.compile(r"(?:([^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})")
+
+
 class ConfigError(ChinwagError):
     """A setting has a value that it cannot have; the message says which and what it can have."""
+
+
+class Address(NamedTuple):
+    """Where a server listens."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class BotConfig:
         blocklist: a file of words and phrases that are never said (CHINWAG_BLOCKLIST).
         api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
         shards: connections to the gateway, None for as many as Discord advises (CHINWAG_SHARDS, a number or "auto").
+        metrics: where figures and health are served, None for nowhere (CHINWAG_METRICS, a port or an address with one).
+        log: how the log is written, `PLAIN` or `JSON` (CHINWAG_LOG).
     """
 
     token: str | None = field(default=None, repr=False)
@@ -39,6 +56,8 @@ class BotConfig:
     blocklist: Path | None = None
     api_base: str | None = None
     shards: int | None = 1
+    metrics: Address | None = None
+    log: str = PLAIN
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ, directory: Path = Path()) -> "BotConfig":
@@ -55,6 +74,8 @@ class BotConfig:
             blocklist=Path(blocklist) if (blocklist := _bare(values.get("CHINWAG_BLOCKLIST"))) else None,
             api_base=_bare(values.get("CHINWAG_API_BASE")),
             shards=_shards(_bare(values.get("CHINWAG_SHARDS"))),
+            metrics=_metrics(_bare(values.get("CHINWAG_METRICS"))),
+            log=_log(_bare(values.get("CHINWAG_LOG"))),
         )
 
     def replies(self) -> "ReplyConfig":
@@ -88,6 +109,25 @@ def _shards(value: str | None) -> int | None:
     if not value.isascii() or not value.isdigit() or not int(value):
         raise ConfigError(f'CHINWAG_SHARDS must be a number of connections, such as 4, or "auto", not {value!r}.')
     return int(value)
+
+
+def _metrics(value: str | None) -> Address | None:
+    if value is None:
+        return None
+    found = _ADDRESS.fullmatch(value)
+    if found is None or not 0 < int(found[2]) < 65536:
+        raise ConfigError(
+            "CHINWAG_METRICS must be a port, such as 9464, or an address with one, such as 0.0.0.0:9464, "
+            f"not {value!r}."
+        )
+    return Address((found[1] or _LOOPBACK).strip("[]"), int(found[2]))
+
+
+def _log(value: str | None) -> str:
+    chosen = (value or PLAIN).lower()
+    if chosen not in (PLAIN, JSON):
+        raise ConfigError(f'CHINWAG_LOG must be "{PLAIN}" or "{JSON}", not {value!r}.')
+    return chosen
 
 
 def _bare(value: str | None) -> str | None:

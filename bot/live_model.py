@@ -25,6 +25,10 @@ class ReplyModel(Protocol):
         """What an admin may want to know of it, by headings."""
         ...
 
+    def rejected(self) -> dict[str, int]:
+        """How many drafts were not said so far, by reason."""
+        ...
+
 
 class Models(Protocol):
     """The models of all servers."""
@@ -67,6 +71,10 @@ class LiveModel:
     def describe(self) -> dict[str, str]:
         """What an admin may want to know of the live model, by headings."""
         return {"Model": self._tried.name, **self._model.describe()}
+
+    def rejected(self) -> dict[str, int]:
+        """How many drafts of the live model were not said, by reason; a new model starts at none."""
+        return self._model.rejected()
 
     def _current(self) -> ReplyModel:
         with self._lock:  # one thread loads, the others wait for the new model

@@ -11,10 +11,11 @@ import aiohttp
 import discord
 import yarl
 
-from bot.client import ChinwagClient
+from bot.client import TELL, ChinwagClient
 from bot.cog import AnyBot, Chinwag
-from bot.config import BotConfig
+from bot.config import JSON, BotConfig
 from bot.live_model import ServerModels
+from bot.metrics import MetricsServer
 from bot.stores import Stores
 from model import ChinwagError
 
@@ -29,10 +30,16 @@ class ApiBaseError(Exception):
 
 def serve(config: BotConfig, token: str) -> None:
     """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
-    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # two warnings about voice, which is not used
-    client = ChinwagClient(make_cog(config), shards=config.shards)
+    do_without_voice()
+    tell = logger.info if config.log == JSON else TELL
+    client = ChinwagClient(make_cog(config), shards=config.shards, tell=tell)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
-        asyncio.run(_connect(client, token, config.api_base))
+        asyncio.run(_connect(client, token, config))
+
+
+def do_without_voice() -> None:
+    """Keep discord.py from two warnings about voice, which is not used."""
+    discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
 def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
@@ -88,12 +95,15 @@ def explain(error: Exception) -> str | None:
     return None
 
 
-async def _connect(client: ChinwagClient, token: str, api_base: str | None) -> None:
+async def _connect(client: ChinwagClient, token: str, config: BotConfig) -> None:
     task = asyncio.current_task()
     if task is not None:
         with contextlib.suppress(NotImplementedError):  # Windows has no such signal to handle
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    if api_base is not None:
-        await use_api_base(api_base)
-    async with client:
+    async with contextlib.AsyncExitStack() as stack:
+        if config.metrics is not None:
+            await stack.enter_async_context(MetricsServer(client, config.metrics))
+        if config.api_base is not None:
+            await use_api_base(config.api_base)
+        await stack.enter_async_context(client)
         await client.start(token)

@@ -1,22 +1,48 @@
 """What the bot has done since it started, for its admins."""
 
+import math
 import statistics
 import sys
 import time
+from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 ANSWERED, BUSY, TOO_SOON = "answered", "too busy", "too soon"
 FAILED, NOT_SENT, NOT_ALLOWED = "failed", "not sent", "not allowed"
+OUTCOMES = (ANSWERED, BUSY, TOO_SOON, FAILED, NOT_SENT, NOT_ALLOWED)
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Times by which answers are counted."""
+
 _LAST = 500  # answers whose time is remembered
 
 
+class Histogram:
+    """Counts values by how large they are; `sum` is of all."""
+
+    def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
+        self.sum = 0.0
+        self._bounds = (*bounds, math.inf)
+        self._counts = [0] * len(self._bounds)
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self.sum += value
+
+    def cumulative(self) -> list[tuple[float, int]]:
+        """Each bound, the last of which is infinity, and how many values are no greater."""
+        return list(zip(self._bounds, accumulate(self._counts), strict=True))
+
+
 class Status:
-    """Counts what became of the messages that were for the bot."""
+    """Counts what became of the messages that were for the bot, and how long answers took."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
+        self.seconds = Histogram()
         self._started = time.monotonic()
         self._seconds: deque[float] = deque(maxlen=_LAST)
 
@@ -24,6 +50,7 @@ class Status:
         """Note what became of a message, and how long its answer took."""
         self.outcomes[outcome] += 1
         if seconds is not None:
+            self.seconds.add(seconds)
             self._seconds.append(seconds)
 
     def text(self, model: Mapping[str, str], *, waiting: int, latency: float) -> str:

@@ -98,6 +98,11 @@ class ChatBot:
         told["Drafts thrown away"] = ", ".join(f"{count} {reason}" for reason, count in counts) or "none yet"
         return told
 
+    def rejected(self) -> dict[str, int]:
+        """How many candidates were rejected so far, by each reason there is."""
+        with self._counting:
+            return {reason.value: self.rejections[reason] for reason in Rejection}
+
     def explain(self, question: Question) -> Explanation:
         """Answer a conversation as `replies` does, and tell how the answer came about."""
         (reply,) = self.replies([question])

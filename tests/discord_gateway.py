@@ -45,6 +45,8 @@ class Gateway:
     def __init__(self, server: "DiscordServer") -> None:
         self.sessions: dict[str, Session] = {}
         self.identified: list[Payload] = []
+        self.down = False
+        """Whether new connections are refused."""
         self._server = server
 
     async def dispatch(self, name: str, data: Payload) -> None:
@@ -61,6 +63,8 @@ class Gateway:
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
+        if self.down:
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         await socket.send_json({"op": 10, "d": {"heartbeat_interval": 41_250}, "s": None, "t": None})

@@ -74,6 +74,10 @@ class DiscordServer:
             self.channel_id: {"id": self.channel_id, "type": 0, "guild_id": self.guild_id, "name": "general"}
             | {"position": 0, "permission_overwrites": [], "parent_id": None}
         }
+        self.guilds: list[Payload] = [{"id": self.guild_id, "name": "test guild", "permissions": str((1 << 53) - 1)}]
+        """The guilds that the bot is told of when it asks."""
+        self.application: Payload = {}
+        """What is unusual about the application."""
         self.messages: dict[str, Payload] = {}
         self.commands: list[Payload] = []
         self.answers: dict[str, list[Payload]] = {}
@@ -91,6 +95,7 @@ class DiscordServer:
             [
                 web.get(API + "/gateway", self._get_gateway),
                 web.get(API + "/users/@me", self._get_me),
+                web.get(API + "/users/@me/guilds", self._get_guilds),
                 web.get(API + "/oauth2/applications/@me", self._get_application),
                 web.post(API + "/channels/{channel}/typing", self._post_typing),
                 web.get(API + "/channels/{channel}/messages", self._get_messages),
@@ -297,7 +302,12 @@ class DiscordServer:
     async def _get_application(self, request: web.Request) -> web.Response:
         application = {"id": self.bot["id"], "name": "chinwag", "icon": None, "description": "", "bot_public": True}
         application |= {"bot_require_code_grant": False, "verify_key": "", "owner": self.bot}
-        return _answer(application | {"flags": self.application_flags})
+        return _answer(application | {"flags": self.application_flags} | self.application)
+
+    async def _get_guilds(self, request: web.Request) -> web.Response:
+        after, limit = int(request.query.get("after", 0)), int(request.query["limit"])
+        guilds = sorted(self.guilds, key=lambda guild: int(guild["id"]))
+        return _answer([guild for guild in guilds if int(guild["id"]) > after][:limit])
 
     async def _post_typing(self, request: web.Request) -> web.Response:
         return _answer()

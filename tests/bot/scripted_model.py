@@ -22,7 +22,10 @@ class ScriptedModel:
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, str]:
-        return {"Model": "scripted"}
+        return {"Model": "scripted", "Preset": "tiny"}
+
+    def rejected(self) -> dict[str, int]:
+        return {"blocked word": 2, "empty": 0}
 
     def replies(self, questions: Sequence[Question]) -> list[Reply]:
         with self._lock:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import BotConfig
+from bot.config import JSON, PLAIN, Address, BotConfig, ConfigError
 from model.blocklist import BlocklistError
 
 
@@ -64,3 +64,35 @@ def test_blocklist_is_a_setting_of_replies(tmp_path: Path) -> None:
     assert load(tmp_path).replies().blocklist.entries == ()
     with pytest.raises(BlocklistError, match=r"no\.txt cannot be read"):
         load(tmp_path, CHINWAG_BLOCKLIST="no.txt").replies()
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        ("", None),
+        ("9464", ("127.0.0.1", 9464)),
+        ("0.0.0.0:9464", ("0.0.0.0", 9464)),
+        ("[::1]:80", ("::1", 80)),
+        ("bot.local:65535", ("bot.local", 65535)),
+    ],
+)
+def test_metrics_are_served_on_loopback_unless_an_address_is_named(
+    tmp_path: Path, value: str, address: tuple[str, int] | None
+) -> None:
+    assert load(tmp_path, f"CHINWAG_METRICS={value}\n").metrics == (address and Address(*address))
+
+
+@pytest.mark.parametrize("value", ["yes", "0", "65536", "-1", "9464:", ":9464", "::1:9464", "http://x:1", "a b:1", "²"])
+def test_metrics_that_are_no_address_are_explained(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="CHINWAG_METRICS must be a port, such as 9464"):
+        load(tmp_path, CHINWAG_METRICS=value)
+
+
+@pytest.mark.parametrize(("value", "log"), [("", PLAIN), ("plain", PLAIN), ("json", JSON), ("JSON", JSON)])
+def test_log_is_plain_or_json(tmp_path: Path, value: str, log: str) -> None:
+    assert load(tmp_path, CHINWAG_LOG=value).log == log
+
+
+def test_a_log_that_is_neither_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match='CHINWAG_LOG must be "plain" or "json", not \'xml\''):
+        load(tmp_path, CHINWAG_LOG="xml")

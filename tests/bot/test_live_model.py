@@ -89,6 +89,10 @@ def test_goes_back_to_the_old_one_after_a_broken_one(shelf: Shelf) -> None:
     assert ask(model) == "first"
 
 
+def test_counts_rejected_drafts_of_the_live_one(shelf: Shelf) -> None:
+    assert shelf.open().rejected() == {"blocked word": 2, "empty": 0}
+
+
 def test_needs_one_to_start_with(shelf: Shelf) -> None:
     shelf.broken.add("first")
     with pytest.raises(ModelFormatError, match="first is damaged"):

@@ -1,14 +1,17 @@
 """The command line, as people run it: in this process where that will do, else as a process of its own."""
 
 import asyncio
+import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import aiohttp
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -41,7 +44,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "models" / "first").mkdir(parents=True)
     (tmp_path / "models" / "current").write_text("first", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    for name in ("DISCORD_TOKEN", "CHINWAG_MODELS", "CHINWAG_API_BASE"):
+    for name in ("DISCORD_TOKEN", *(name for name in os.environ if name.startswith("CHINWAG_"))):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -125,11 +128,11 @@ async def start(folder: Path, server: DiscordServer) -> Start:
     """Starts the program as a process that finds the test's server and a token."""
 
     @asynccontextmanager
-    async def started(*arguments: str, **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def started(*arguments: str, before: str = "", **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         defaults = {"PYTHONPATH": path, "DISCORD_TOKEN": server.token, "CHINWAG_API_BASE": server.base}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", PROGRAM, *arguments),
+            *(sys.executable, "-c", before + PROGRAM, *arguments),
             env={**os.environ, **defaults, **environ},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -200,6 +203,98 @@ async def test_it_runs_until_a_signal(start: Start, server: DiscordServer, name:
     assert b"Traceback" not in err
     assert b"my secret" not in err
     assert server.token.encode() not in err
+
+
+async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused: int) -> None:
+    async with start("run", CHINWAG_METRICS=str(unused)) as process:
+        assert process.stdout is not None
+        await asyncio.wait_for(process.stdout.readline(), 10)
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{unused}/healthz") as response:
+                assert response.status == 200
+            async with session.get(f"http://127.0.0.1:{unused}/metrics") as response:
+                assert 'chinwag_messages_total{outcome="answered"} 0' in await response.text()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of sockets in files")
+async def test_nothing_is_served_unless_it_is_asked_for(start: Start) -> None:
+    async with start("run") as process:
+        assert process.stdout is not None
+        await asyncio.wait_for(process.stdout.readline(), 10)
+        assert not listening(process.pid)
+
+
+def listening(process: int) -> list[str]:
+    """The addresses that a process listens at, as far as Linux tells."""
+    links = [link.readlink() for link in Path(f"/proc/{process}/fd").iterdir() if link.is_symlink()]
+    rows = [row.split() for name in ("tcp", "tcp6") for row in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    return [row[1] for row in rows if row[3] == "0A" and Path(f"socket:[{row[9]}]") in links]
+
+
+async def test_a_port_that_is_taken_is_one_sentence(start: Start, unused: int) -> None:
+    with socket.create_server(("127.0.0.1", unused)):
+        async with start("run", CHINWAG_METRICS=str(unused)) as process:
+            out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert last_line(err).startswith(f"CHINWAG_METRICS says 127.0.0.1:{unused}, where nothing can be served")
+    assert b"Traceback" not in err
+
+
+@pytest.fixture
+def unused() -> int:
+    """A port that nothing listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        return int(other.getsockname()[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals to send")
+async def test_all_output_is_json_where_that_is_wanted(start: Start, server: DiscordServer) -> None:
+    async with start("run", "--verbose", CHINWAG_LOG="json") as process:
+        assert process.stderr is not None
+        lines: list[bytes] = []
+        while not lines or b"is ready on 1 server" not in lines[-1]:
+            lines.append(await asyncio.wait_for(process.stderr.readline(), 10))
+        await server.gateway.dispatch("MESSAGE_CREATE", {"id": "no number", "content": f"secret {server.token}"})
+        await server.say(server.user("alice"), f"{server.mention} my secret")
+        await server.until(lambda: server.replies)
+        process.send_signal(signal.SIGTERM)
+        out, err = await asyncio.wait_for(process.communicate(), 10)
+    assert (process.returncode, out) == (0, b"")
+    err = b"".join(lines) + err
+    entries = [json.loads(line) for line in err.splitlines()]
+    assert all({"time", "level", "logger", "message"} <= entry.keys() for entry in entries)
+    messages = [entry["message"] for entry in entries]
+    assert "Skipped a MESSAGE_CREATE event that cannot be read." in messages
+    assert b"secret" not in err
+    assert server.token.encode() not in err
+
+
+async def test_a_known_failure_is_json_too(start: Start) -> None:
+    async with start("run", CHINWAG_LOG="json", DISCORD_TOKEN="wrong") as process:
+        out, err = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert json.loads(last_line(err))["message"].startswith("Discord does not accept the token;")
+    assert b"wrong" not in err
+
+
+@pytest.mark.parametrize("log", ["plain", "json"])
+async def test_a_fault_is_logged_without_the_token(start: Start, log: str) -> None:
+    fault = (
+        "import bot.startup\ndef serve(config, token): raise RuntimeError(f'Bot {token}')\nbot.startup.serve = serve\n"
+    )
+    async with start("run", CHINWAG_LOG=log, before=fault) as process:
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert b"RuntimeError: Bot <token>" in err
+    assert b"test-token" not in err
+
+
+@pytest.mark.parametrize("command", ["run", "chat"])
+def test_a_setting_that_cannot_be_is_one_sentence(run: Run, command: str) -> None:
+    result = run(command, env={"CHINWAG_SHARDS": "many"})
+    assert result.exit_code == 1
+    assert result.stderr.startswith("CHINWAG_SHARDS must be a number of connections")
+    assert len(result.stderr.splitlines()) == 1
 
 
 async def test_help_does_without_discord(folder: Path) -> None:

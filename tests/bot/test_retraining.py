@@ -167,7 +167,7 @@ async def test_disk_use_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
         await shop.over(job)
         await shop.until(lambda number=number, job=job: len(shop.told) and not job.exports.exists())
         shop.told.clear()
-    await shop.until(lambda: len(trainer.jobs()) == 2)
+    await shop.until(lambda: len(trainer.jobs()) == 2 and len(bundles(job.models)) == 2)
     assert [path.name[-1] for path in bundles(job.models)] == ["2", "3"]
     assert live_bundle(job.models).name[-1] == "3"
 

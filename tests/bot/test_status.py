@@ -1,9 +1,11 @@
 """What the bot tells of its work."""
 
+import math
+
 import pytest
 
 from bot import status as module
-from bot.status import ANSWERED, BUSY, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Status, resident_memory
+from bot.status import ANSWERED, BUSY, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Histogram, Status, resident_memory
 
 
 class Clock:
@@ -42,3 +44,19 @@ def test_a_new_one_has_done_nothing() -> None:
 def test_memory_is_about_that_of_a_python_with_libraries() -> None:
     memory = resident_memory()
     assert memory is None or 10 < memory < 4000
+
+
+def test_a_histogram_counts_what_is_no_greater_than_each_bound() -> None:
+    histogram = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.5, 9.0):
+        histogram.add(value)
+    assert histogram.cumulative() == [(1.0, 2), (2.0, 3), (math.inf, 5)]
+    assert histogram.sum == 14.5
+
+
+def test_all_answers_are_in_the_histogram_not_only_the_last() -> None:
+    status = Status()
+    for _ in range(600):
+        status.count(ANSWERED, 0.01)
+    status.count(FAILED)
+    assert status.seconds.cumulative()[-1] == (math.inf, 600)

@@ -358,6 +358,7 @@ def test_it_describes_itself(tiny_bundle: Path) -> None:
     assert told["Trained"] == "2026-01-02"
     assert told["Bits a byte on held-out replies"] == "1.500"
     assert told["Drafts thrown away"] == "2 copy of the training data"
+    assert bot.rejected() == {reason.value: 2 * (reason is Rejection.COPY) for reason in Rejection}
 
 
 class TestExplanations:
