@@ -92,11 +92,13 @@ class Gateway:
         else:
             session_id, session = snowflake(), Session(wants_content, socket=socket)
             self.sessions = {session_id: session}
-            ready: Payload = {"v": 10, "user": server.bot, "guilds": [{"id": server.guild_id, "unavailable": True}]}
+            ready: Payload = {"v": 10, "user": server.bot, "guilds": []}
+            ready["guilds"] = [{"id": guild["id"], "unavailable": True} for guild in server.guilds]
             ready |= {"session_id": session_id, "resume_gateway_url": server.gateway_url, "shard": [0, 1]}
             ready |= {"application": {"id": server.bot["id"], "flags": server.application_flags}}
             await session.send("READY", ready)
-            await session.send("GUILD_CREATE", server.guild_payload())
+            for guild in server.guilds:
+                await session.send("GUILD_CREATE", server.guild_payload(guild["id"]))
 
     async def _resume(self, socket: web.WebSocketResponse, data: Payload) -> None:
         session = self.sessions.get(data["session_id"])

@@ -62,20 +62,16 @@ class Fault:
 
 
 class DiscordServer:
-    """One guild with one text channel, any number of users and DMs, and one bot account."""
+    """Guilds with one text channel each, at first one, any number of users and DMs, and one bot account."""
 
     def __init__(self, *, token: str = "test-token", message_content: bool = False) -> None:
         self.token = token
         self.application_flags = MESSAGE_CONTENT_FLAG if message_content else 0
         self.bot = user_payload("chinwag", bot=True)
         self.users: dict[str, Payload] = {self.bot["id"]: self.bot}
-        self.guild_id, self.channel_id = snowflake(), snowflake()
-        self.channels: dict[str, Payload] = {
-            self.channel_id: {"id": self.channel_id, "type": 0, "guild_id": self.guild_id, "name": "general"}
-            | {"position": 0, "permission_overwrites": [], "parent_id": None}
-        }
-        self.guilds: list[Payload] = [{"id": self.guild_id, "name": "test guild", "permissions": str((1 << 53) - 1)}]
-        """The guilds that the bot is told of when it asks."""
+        self.guilds: list[Payload] = []
+        self.channels: dict[str, Payload] = {}
+        self.guild_id, self.channel_id = self.add_guild()
         self.application: Payload = {}
         """What is unusual about the application."""
         self.messages: dict[str, Payload] = {}
@@ -88,6 +84,7 @@ class DiscordServer:
         self.refuse_intents = False
         self.gateway = Gateway(self)
         self._faults: list[Fault] = []
+        self._posted: list[Payload] = []
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._middleware])
@@ -133,6 +130,10 @@ class DiscordServer:
         """What the bot posted."""
         return [request.body for request in self.calls("POST", "/messages")]
 
+    def replies_since(self, count: int) -> list[Payload]:
+        """What the bot posted after the first `count` posts; fast, however many there were."""
+        return self._posted[count:]
+
     def calls(self, method: str, path: str) -> list[Request]:
         """The bot's REST calls whose path contains `path`."""
         return [request for request in self.requests if request.method == method and path in request.path]
@@ -142,6 +143,14 @@ class DiscordServer:
         user = user_payload(name, bot=bot)
         self.users[user["id"]] = user
         return user
+
+    def add_guild(self) -> tuple[str, str]:
+        """Make a guild with one text channel, before the bot comes; returns their ids."""
+        guild, channel = snowflake(), snowflake()
+        self.guilds.append({"id": guild, "name": "test guild", "permissions": str((1 << 53) - 1)})
+        self.channels[channel] = {"id": channel, "type": 0, "guild_id": guild, "name": "general"}
+        self.channels[channel] |= {"position": 0, "permission_overwrites": [], "parent_id": None}
+        return guild, channel
 
     def dm(self, user: Payload) -> str:
         """The id of a new direct message channel with the bot."""
@@ -265,13 +274,13 @@ class DiscordServer:
             shown["referenced_message"] = target and self._shown(target, readable=readable, nested=False)
         return shown
 
-    def guild_payload(self) -> Payload:
-        """The guild as GUILD_CREATE tells it."""
-        everyone = {"id": self.guild_id, "name": "@everyone", "permissions": str((1 << 53) - 1), "position": 0}
+    def guild_payload(self, guild_id: str) -> Payload:
+        """A guild as GUILD_CREATE tells it."""
+        everyone = {"id": guild_id, "name": "@everyone", "permissions": str((1 << 53) - 1), "position": 0}
         everyone["colors"] = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
-        channels = [channel for channel in self.channels.values() if channel["type"] == 0]
+        channels = [channel for channel in self.channels.values() if channel.get("guild_id") == guild_id]
         members = [{**_member_payload(), "user": self.bot}]
-        guild: Payload = {"id": self.guild_id, "name": "test guild", "unavailable": False, "owner_id": self.bot["id"]}
+        guild: Payload = {"id": guild_id, "name": "test guild", "unavailable": False, "owner_id": self.bot["id"]}
         guild |= {"roles": [everyone], "channels": channels, "members": members, "member_count": 1, "threads": []}
         return guild | {"emojis": [], "stickers": [], "voice_states": [], "presences": []}
 
@@ -327,6 +336,7 @@ class DiscordServer:
 
     async def _post_message(self, request: web.Request) -> web.Response:
         body = await request.json()  # aiohttp keeps what the middleware has read
+        self._posted.append(body)
         reference = body.get("message_reference")
         target = self.messages.get(str(reference["message_id"])) if reference else None
         if not body["content"] or len(body["content"]) > 2000 or (reference and target is None):
