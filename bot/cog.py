@@ -86,7 +86,7 @@ class Chinwag(commands.Cog):
         self._answering: set[asyncio.Task[object]] = set()
         self._closing = False
         self._commands: list[app_commands.ContextMenu | app_commands.Group] = [
-            why_this_reply(self._answers),
+            why_this_reply(self._answers, models),
             admin := AdminCommands(self.describe, stores.settings),
             MemberCommands(stores),
         ]
@@ -245,8 +245,8 @@ class Chinwag(commands.Cog):
             return FAILURE
         self.status.count(ANSWERED, time.monotonic() - start)
         if message.guild is None or not settings.feedback or str(message.author.id) in excluded:
-            return Answer(reply)
-        return Answer(reply, Exchange(0, message.guild.id, question.turns, reply.text))
+            return Answer(reply, question.turns)
+        return Answer(reply, question.turns, Exchange(0, message.guild.id, question.turns, reply.text))
 
     async def _say(self, message: discord.Message, answer: Answer | str) -> None:
         """Send an answer, in several messages if it is too long for one."""

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from model.attention import Attention
 from model.bundle import CURRENT, live_bundle
+from model.dialogue import Turn
 from model.reply import Question, Reply
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,10 @@ class ReplyModel(Protocol):
 
     def rejected(self) -> dict[str, int]:
         """How many drafts were not said so far, by reason."""
+        ...
+
+    def look(self, turns: Sequence[Turn], text: str) -> Attention | None:
+        """What it looks at in a conversation as it writes a reply; None if it cannot tell. Takes a moment."""
         ...
 
 
@@ -75,6 +81,10 @@ class LiveModel:
     def rejected(self) -> dict[str, int]:
         """How many drafts of the live model were not said, by reason; a new model starts at none."""
         return self._model.rejected()
+
+    def look(self, turns: Sequence[Turn], text: str) -> Attention | None:
+        """What the live model looks at in a conversation as it writes a reply, which another one may have written."""
+        return self._model.look(turns, text)
 
     def _current(self) -> ReplyModel:
         with self._lock:  # one thread loads, the others wait for the new model

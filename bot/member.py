@@ -1,16 +1,20 @@
 """What members can ask of the bot in Discord: to be left out, what is kept of them, why it said something."""
 
 import asyncio
+import io
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import discord
 from discord import app_commands
 
+from bot.attention_picture import draw
 from bot.feedback import Exchange
+from bot.live_model import Models, ReplyModel
 from bot.stores import Stores
+from model.dialogue import Turn
 from model.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -20,7 +24,8 @@ _REMEMBERED = 500
 
 PRIVACY = """\
 **What I keep**: no messages. While I think about an answer I read the few messages before it, then drop them. The \
-last {remembered} answers I gave stay in memory, with their drafts, until I restart, so that I can say why.{feedback}
+last {remembered} answers I gave stay in memory, with their drafts and what they answered, until I restart, so that I \
+can say why.{feedback}
 **What I learned from**: the chat that the admins of this server exported and trained me on, without personal details \
 as far as they can be found. The model holds numbers and hashes, not messages.
 **Where**: on the machine I run on, and nowhere else.
@@ -41,13 +46,15 @@ _FORGOTTEN = (
 )
 _OPTED_IN = "Done. What you write may be read as context and learned from again."
 _FAILED = "That did not work, and nothing has changed. Please tell the admins: my log says why."
+_PICTURE = "What I looked at in the conversation (columns) as I wrote each part of my reply (rows)."
 _UNKNOWN = "I no longer know how I came to that: it is not among my last answers, or not mine."
 
 
 class Answer(NamedTuple):
-    """A reply and, where feedback on it may be kept, the exchange that it belongs to."""
+    """A reply, what it answered and, where feedback on it may be kept, the exchange that it belongs to."""
 
     reply: Reply
+    turns: Sequence[Turn] = ()
     exchange: Exchange | None = None
 
 
@@ -126,15 +133,30 @@ class MemberCommands(app_commands.Group):
         await interaction.followup.send(_FAILED, ephemeral=True)
 
 
-def why_this_reply(answers: Answers) -> app_commands.ContextMenu:
+def why_this_reply(answers: Answers, models: Models) -> app_commands.ContextMenu:
     """The entry in a message's menu that tells how it came about, to the one who asks alone."""
 
     async def why(interaction: discord.Interaction, message: discord.Message) -> None:
         answer = answers.find(message.id)
-        text = _UNKNOWN if answer is None else explanation(answer.reply)
-        await interaction.response.send_message(text, ephemeral=True, suppress_embeds=True)
+        if answer is None:
+            await interaction.response.send_message(_UNKNOWN, ephemeral=True)
+            return
+        text, options = explanation(answer.reply), dict[str, Any]()
+        try:
+            picture = await asyncio.to_thread(_picture, models.of(interaction.guild_id or 0), answer)
+        except Exception:
+            logger.exception("There is no picture of an answer's attention.")
+            picture = None
+        if picture is not None:
+            options["file"] = discord.File(io.BytesIO(picture), "attention.png", description=_PICTURE)
+        await interaction.response.send_message(text, ephemeral=True, suppress_embeds=True, **options)
 
     return app_commands.ContextMenu(name="Why this reply?", callback=why)
+
+
+def _picture(model: ReplyModel, answer: Answer) -> bytes | None:
+    looked = model.look(answer.turns, answer.reply.text)
+    return None if looked is None else draw(looked)
 
 
 def explanation(reply: Reply, limit: int = 2000) -> str:

@@ -110,6 +110,10 @@ class ChatBot:
         looked = None if said is None else self.attention(self._encode(question.turns), said.ids)
         return Explanation(reply, looked)
 
+    def look(self, turns: Sequence[Turn], text: str) -> Attention | None:
+        """What the network looks at in a conversation as it writes a reply; None for one without attention."""
+        return self.attention(self._encode(turns), self.tokenizer.encode(text))
+
     def attention(self, context: Sequence[int], reply: Sequence[int]) -> Attention | None:
         """What the network looks at as it writes a reply, both token ids; None for a network without attention."""
         weights = self._inference.attention(context, [START, *reply])

@@ -127,7 +127,10 @@ class Inference:
         """
         if not self._attends:
             return None
-        state, rows = self.encode([context]), []
+        state, rows = self.encode([context]), list[Floats]()
+        if self._reads:
+            (weights,) = self._run(ATTENTION, np.array([tokens]), state)[0]
+            return np.asarray(weights)
         for token in tokens:
             weights, state = self._run(ATTENTION, np.array([[token]]), state)
             rows.append(weights[0, 0])

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Sequence
 
+from model.attention import Attention
+from model.dialogue import Turn
 from model.reply import Question, Reply, ReplyConfig
 
 
@@ -15,6 +17,8 @@ class ScriptedModel:
         self.draws: list[float] = []
         self.batches: list[int] = []
         self.configs: list[ReplyConfig] = []
+        self.looked: list[tuple[list[str], str]] = []
+        self.attention: Attention | None = None
         self.free = threading.Event()
         """Clear it to keep replies waiting."""
         self.free.set()
@@ -26,6 +30,10 @@ class ScriptedModel:
 
     def rejected(self) -> dict[str, int]:
         return {"blocked word": 2, "empty": 0}
+
+    def look(self, turns: Sequence[Turn], text: str) -> Attention | None:
+        self.looked.append(([turn.text for turn in turns], text))
+        return self.attention
 
     def replies(self, questions: Sequence[Question]) -> list[Reply]:
         with self._lock:

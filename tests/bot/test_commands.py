@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import discord
+import numpy as np
 import pytest
 import simcord
 
 from bot.cog import FAILURE
 from bot.member import Answer, Answers, MemberCommands, explanation
 from bot.stores import Stores
+from model.attention import Attention
 from model.consent import Consent, ConsentError
 from model.decoding import Candidate
 from model.guards import Rejection
@@ -108,6 +110,20 @@ async def test_why_this_reply(place: Place, model: ScriptedModel) -> None:
     assert "**yes**" in text
     assert "~~a leak~~ (copy of the training data)" in text
     assert "no longer know" in shown(await place.bob.context_menu(place.channel, "Why this reply?", question))
+    assert model.looked == [(["well?"], "yes")]
+
+
+async def test_why_this_reply_has_a_picture(place: Place, model: ScriptedModel) -> None:
+    model.attention = Attention(["[you]", " well", "?"], [" su", "re"], np.array([[0, 0.75, 0.25], [0.5, 0.5, 0]]))
+    await place.alice.send(place.channel, f"{place.mention} well?")
+    answer = place.channel.last_message
+    assert answer is not None
+    result = await place.bob.context_menu(place.channel, "Why this reply?", answer)
+    assert result.response is not None
+    (attached,) = result.response.attachments
+    assert attached.filename == "attention.png"
+    model.attention = Attention([], [], np.zeros((0, 0)))  # nothing that could be drawn
+    assert shown(await place.bob.context_menu(place.channel, "Why this reply?", answer)).startswith("None of my drafts")
 
 
 class TestStatus:
