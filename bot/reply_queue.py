@@ -1,13 +1,19 @@
 """Questions that wait for an answer: a bounded queue, fair between servers, answered a few at a time by threads."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bot.live_model import ReplyModel
 from model.reply import Question, Reply
+
+_NICE = 5
 
 
 class BusyError(Exception):
@@ -40,7 +46,7 @@ class ReplyQueue:
             max_batch: questions that a thread answers together, which is faster and lets each wait for the longest.
         """
         self._model_of, self._workers, self._max_waiting, self._max_batch = model_of, workers, max_waiting, max_batch
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reply")
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reply", initializer=_give_way)
         self._waiting: dict[int, deque[_Waiting]] = {}
         """Of each server; the one whose turn it is comes first."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -133,3 +139,10 @@ class ReplyQueue:
             places = [place for place, each in enumerate(models) if each is model]
             found |= dict(zip(places, model.replies([batch[place].question for place in places]), strict=True))
         return [found[place] for place in range(len(batch))]
+
+
+def _give_way() -> None:
+    """Let the event loop's thread go before this one where both want a processor; only Linux has that for threads."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)

@@ -68,7 +68,7 @@ async def full(queue: ReplyQueue, seconds: float, measured: Measured) -> None:
 
     async def ask() -> None:
         while time.perf_counter() < end:
-            await queue.reply(next(source), "server")
+            await queue.reply(next(source), 1)
             measured.replies += 1
 
     start = time.perf_counter()
@@ -82,7 +82,7 @@ async def partial(queue: ReplyQueue, seconds: float, measured: Measured) -> None
 
     async def ask() -> None:
         start = time.perf_counter()
-        await queue.reply(next(source), "server")
+        await queue.reply(next(source), 1)
         measured.delays.append(time.perf_counter() - start)
 
     async def watch() -> None:
