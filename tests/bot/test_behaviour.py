@@ -5,6 +5,7 @@ import pytest
 import simcord
 
 from bot.cog import FAILURE
+from bot.guild_settings import GuildSettingsStore
 from tests.bot.scripted_model import ScriptedModel
 
 
@@ -80,3 +81,36 @@ async def test_deleted_messages_are_no_context(place: Place, model: ScriptedMode
     await place.alice.delete(question)
     await place.bob.send(place.channel, "why?", reply_to=answer)
     assert model.contexts[-1] == [("me", "sure"), (str(place.bob.id), "why?")]
+
+
+async def test_edited_messages_are_read_as_they_are_now(place: Place, model: ScriptedModel) -> None:
+    question = await place.alice.send(place.channel, f"{place.mention} cats or dogs?")
+    answer = last(place)
+    await place.alice.edit(question, f"{place.mention} cats or badgers?")
+    await place.bob.send(place.channel, "why?", reply_to=answer)
+    assert model.contexts[-1][0] == (str(place.alice.id), "cats or badgers?")
+
+
+async def test_a_thread_is_part_of_its_channel(
+    place: Place, model: ScriptedModel, settings: GuildSettingsStore, simcord_env: simcord.Env
+) -> None:
+    channel = simcord_env.bot.get_channel(place.channel.id)
+    assert isinstance(channel, discord.TextChannel)
+    thread = await channel.create_thread(name="aside", type=discord.ChannelType.public_thread)
+    (handle,) = place.channel.threads
+    await place.alice.send(handle, f"{place.mention} hello")
+    assert [message.content for message in handle.history()][-1] == "sure"
+    settings.change(place.guild.id, muted=(place.channel.id,))
+    await place.alice.send(handle, f"{place.mention} hello again")
+    assert len(model.contexts) == 1
+    assert thread.parent_id == place.channel.id
+
+
+async def test_a_forum_post(place: Place, model: ScriptedModel, simcord_env: simcord.Env) -> None:
+    handle = place.guild.create_forum_channel("ideas")
+    forum = simcord_env.bot.get_channel(handle.id)
+    assert isinstance(forum, discord.ForumChannel)
+    await forum.create_thread(name="more cats", content="let us have more cats")
+    (post,) = handle.threads
+    await place.alice.send(post, f"{place.mention} shall we?")
+    assert [message.content for message in post.history()][-1] == "sure"
