@@ -35,6 +35,7 @@ CANCELLED = "It was cancelled."
 _JOB, _PROGRESS, _LOG, _EXPORTS, _PID = "job.json", "progress.json", "log.txt", "exports", "pid"
 _LAST_LINE = 300  # characters of the log that a person is shown
 _NICE = 10
+_ABANDONED = 3600.0  # seconds after which a folder is no job that is still being made
 _PATIENCE = 60.0  # seconds for a process to end after it has told that it is over
 
 Command = Callable[["Job"], Sequence[str]]
@@ -310,6 +311,9 @@ class Trainer:
     def _tidy(self, job: Job) -> None:
         """Delete the chat logs of a job that is over, old jobs, and the oldest models of its server."""
         shutil.rmtree(job.exports, ignore_errors=True)
+        for folder in self._folder.iterdir():
+            if not (folder / _JOB).exists() and folder.stat().st_mtime < time.time() - _ABANDONED:
+                shutil.rmtree(folder, ignore_errors=True)  # the bot was killed while it took the files
         over = [each for each in self.jobs() if each.progress().over]
         for each in over[:-KEPT_JOBS]:
             shutil.rmtree(each.folder, ignore_errors=True)

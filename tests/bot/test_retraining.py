@@ -162,6 +162,8 @@ async def test_disk_use_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("bot.retraining.KEPT_JOBS", 2)
     shop.steps[1] = ["publish"]
     trainer = shop.open()
+    abandoned, fresh = trainer.new_folder(), trainer.new_folder()
+    os.utime(abandoned, (0, 0))
     for number in range(3):
         job = shop.submit(trainer, 1)
         await shop.over(job)
@@ -170,6 +172,7 @@ async def test_disk_use_is_bounded(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     await shop.until(lambda: len(trainer.jobs()) == 2 and len(bundles(job.models)) == 2)
     assert [path.name[-1] for path in bundles(job.models)] == ["2", "3"]
     assert live_bundle(job.models).name[-1] == "3"
+    assert (abandoned.exists(), fresh.exists()) == (False, True)
 
 
 def test_the_command_names_all_that_the_process_needs(tmp_path: Path) -> None:
