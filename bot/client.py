@@ -35,8 +35,8 @@ def reads_content(flags: discord.ApplicationFlags) -> bool:
     return flags.gateway_message_content or flags.gateway_message_content_limited
 
 
-class ChinwagClient(commands.AutoShardedBot):
-    """Connects to Discord; a `bot.cog.Chinwag` answers."""
+class ChinwagClient(commands.Bot):
+    """Connects to Discord; a `bot.cog.Chinwag` answers. After an outage it hears what it has missed."""
 
     user: discord.ClientUser  # set once logged in, before any event
 
@@ -44,25 +44,25 @@ class ChinwagClient(commands.AutoShardedBot):
         self,
         make_cog: Callable[[AnyBot], commands.Cog],
         *,
-        shards: int | None = 1,
         guild_ready_timeout: float = 2.0,
         tell: Callable[[str], object] = TELL,
+        **options: Any,
     ) -> None:
         """Prepare a client; `start(token)` connects it.
 
         Args:
             make_cog: makes what answers.
-            shards: connections to the gateway, of which each has a part of the servers; None for what Discord advises.
             guild_ready_timeout: seconds without another server that end the start.
             tell: takes what whoever started the bot should see.
+            options: as for discord.py's bot.
         """
         super().__init__(
             command_prefix=(),
             help_command=None,
             intents=discord.Intents(guilds=True, messages=True, reactions=True),
             allowed_mentions=discord.AllowedMentions.none(),
-            shard_count=shards,
             guild_ready_timeout=guild_ready_timeout,
+            **options,
         )
         self._make_cog, self._tell = make_cog, tell
         self._guard_parsers()
@@ -96,6 +96,13 @@ class ChinwagClient(commands.AutoShardedBot):
         for name, parse in parsers.items():
             if name != "READY":
                 parsers[name] = _guarded(name, parse)
+
+
+class ShardedClient(ChinwagClient, commands.AutoShardedBot):
+    """The same with several connections, each of which has a part of the servers.
+
+    discord.py resumes none of them once a try to connect has failed: what is said in an outage is not answered.
+    """
 
 
 def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

@@ -40,6 +40,7 @@ USER_LIMIT, CHANNEL_LIMIT = (6, 30.0), (20, 30.0)
 """How many messages of a member, and in a channel, are answered in how many seconds."""
 
 _TYPING_PATIENCE = 2.0  # seconds; the indicator is not worth more
+_RETRIES = (1.0, 4.0, 15.0)  # seconds to wait before a reply is sent again
 _PARTING = 10.0  # seconds for what is being answered when the bot ends
 AnyBot = commands.Bot | commands.AutoShardedBot
 
@@ -283,16 +284,31 @@ async def _typing(channel: discord.abc.Messageable) -> AsyncIterator[None]:
             async with asyncio.timeout(_TYPING_PATIENCE):
                 await stack.enter_async_context(channel.typing())
         except _NETWORK_ERRORS as error:
-            logger.info("No typing indicator: %s.", type(error).__name__)
+            logger.info("No typing indicator: %s.", _named(error))
         yield
 
 
 async def _send(message: discord.Message, answer: str) -> discord.Message | None:
-    """Reply to a message; None if that fails."""
-    try:
-        return await message.reply(answer, mention_author=False, allowed_mentions=discord.AllowedMentions.none())
-    except discord.HTTPException as error:  # deleted meanwhile, or no permission
-        logger.warning("Could not answer message %s: HTTP %s, code %s.", message.id, error.status, error.code)
-    except _NETWORK_ERRORS as error:
-        logger.warning("Could not answer message %s: %s.", message.id, type(error).__name__)
+    """Reply to a message; None if that fails.
+
+    What fails on the way is tried again; by the nonce, Discord knows a reply that it has already.
+    """
+    nonce, nobody = str(message.id), discord.AllowedMentions.none()
+    for patience in (*_RETRIES, None):
+        try:
+            return await message.reply(answer, mention_author=False, allowed_mentions=nobody, nonce=nonce)
+        except _NETWORK_ERRORS as error:
+            refused = isinstance(error, discord.HTTPException) and not isinstance(error, discord.DiscordServerError)
+            if refused or patience is None:  # refused: the message is deleted meanwhile, or there is no permission
+                logger.warning("Could not answer message %s: %s.", message.id, _named(error))
+                return None
+            logger.info("Trying again to answer message %s: %s.", message.id, _named(error))
+            await asyncio.sleep(patience)
     return None
+
+
+def _named(error: BaseException) -> str:
+    """What went wrong, without what somebody wrote."""
+    if isinstance(error, discord.HTTPException):
+        return f"HTTP {error.status}, code {error.code}"
+    return type(error).__name__

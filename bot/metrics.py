@@ -9,7 +9,7 @@ from typing import Self
 from aiohttp import web
 from discord.ext import commands
 
-from bot.cog import Chinwag
+from bot.cog import AnyBot, Chinwag
 from bot.config import Address
 from bot.status import OUTCOMES, Histogram, resident_memory
 from model import ChinwagError
@@ -46,7 +46,7 @@ class Metric:
 class MetricsServer:
     """Serves `/metrics` and `/healthz` for the length of an `async with`."""
 
-    def __init__(self, bot: commands.AutoShardedBot, address: Address) -> None:
+    def __init__(self, bot: AnyBot, address: Address) -> None:
         """Serve nothing yet.
 
         Args:
@@ -90,18 +90,22 @@ class MetricsServer:
         return web.json_response({"healthy": reason is None, "reason": reason}, status=503 if reason else 200)
 
 
-def trouble(bot: commands.AutoShardedBot) -> str | None:
+def trouble(bot: AnyBot) -> str | None:
     """Why the bot hears nothing from Discord, or None if it is connected."""
     if bot.is_closed():
         return "The bot is stopping."
     if not bot.is_ready():
         return "The bot is not connected to Discord yet."
-    if any(shard.is_closed() for shard in bot.shards.values()):
+    if isinstance(bot, commands.AutoShardedBot):
+        lost = any(shard.is_closed() for shard in bot.shards.values())
+    else:
+        lost = not bot.ws.open
+    if lost:
         return "The connection to Discord is lost; the bot tries to have it back."
     return None
 
 
-def measure(bot: commands.AutoShardedBot) -> Iterator[Metric]:
+def measure(bot: AnyBot) -> Iterator[Metric]:
     """The figures of now; before the bot has logged in there are few."""
     yield _gauge("chinwag_connected", "Whether the bot is connected to Discord.", float(trouble(bot) is None))
     yield _gauge("chinwag_servers", "Servers that the bot is in.", len(bot.guilds))

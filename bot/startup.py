@@ -11,7 +11,7 @@ import aiohttp
 import discord
 import yarl
 
-from bot.client import TELL, ChinwagClient
+from bot.client import TELL, ChinwagClient, ShardedClient
 from bot.cog import AnyBot, Chinwag
 from bot.config import JSON, BotConfig
 from bot.live_model import ServerModels
@@ -32,7 +32,10 @@ def serve(config: BotConfig, token: str) -> None:
     """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
     do_without_voice()
     tell = logger.info if config.log == JSON else TELL
-    client = ChinwagClient(make_cog(config), shards=config.shards, tell=tell)
+    if config.shards == 1:
+        client = ChinwagClient(make_cog(config), tell=tell)
+    else:
+        client = ShardedClient(make_cog(config), tell=tell, shard_count=config.shards)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_connect(client, token, config))
 

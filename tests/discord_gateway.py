@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -28,8 +29,14 @@ class Session:
     """A gateway session: what was sent in it, for a RESUME, and the socket that listens now."""
 
     reads_content: bool
+    shard: int = 0
+    shards: int = 1
     events: list[Payload] = field(default_factory=list)
     socket: web.WebSocketResponse | None = None
+
+    def owns(self, guild_id: str | None) -> bool:
+        """Whether it hears of a guild, or of direct messages if there is none."""
+        return (int(guild_id or 0) >> 22) % self.shards == self.shard
 
     async def send(self, name: str, data: Payload) -> None:
         """Send an event, or keep it until the bot resumes."""
@@ -47,6 +54,9 @@ class Gateway:
         self.identified: list[Payload] = []
         self.down = False
         """Whether new connections are refused."""
+        self.heartbeat, self.acknowledges = 41.25, True
+        """Seconds between heartbeats, and whether they are answered."""
+        self.resumed = 0
         self._server = server
 
     async def dispatch(self, name: str, data: Payload) -> None:
@@ -54,12 +64,29 @@ class Gateway:
         for session in self.sessions.values():
             await session.send(name, data)
 
-    def cut(self) -> None:
-        """Let the network go away: the sockets break without a word."""
+    async def tell(self, **payload: Any) -> None:
+        """Send what is no event, such as op 7 and op 9; what happens then is kept for a RESUME."""
         for session in self.sessions.values():
             socket, session.socket = session.socket, None
             if socket is not None:
-                socket.get_extra_info("socket").shutdown(2)
+                await socket.send_json({"s": None, "t": None, "d": None, **payload})
+
+    async def close(self, code: int) -> None:
+        """End the connections with a close code; the sessions can be resumed."""
+        for session in self.sessions.values():
+            socket, session.socket = session.socket, None
+            if socket is not None:
+                await socket.close(code=code)
+
+    def cut(self, *, in_a_frame: bool = False) -> None:
+        """Let the network go away: the sockets break without a word, or in the midst of one."""
+        for session in self.sessions.values():
+            socket, session.socket = session.socket, None
+            if socket is not None:
+                end = socket.get_extra_info("socket")
+                if in_a_frame:
+                    os.write(end.fileno(), b'\x81\x7e\x10\x00{"op":0,"t":"MESS')
+                end.shutdown(2)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one connection until it ends."""
@@ -67,14 +94,17 @@ class Gateway:
             raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse()
         await socket.prepare(request)
-        await socket.send_json({"op": 10, "d": {"heartbeat_interval": 41_250}, "s": None, "t": None})
+        await socket.send_json(
+            {"op": 10, "d": {"heartbeat_interval": int(1000 * self.heartbeat)}, "s": None, "t": None}
+        )
         async for frame in socket:
             if frame.type is not WSMsgType.TEXT:
                 break
             payload = json.loads(frame.data)
             match payload["op"]:
                 case 1:
-                    await socket.send_json({"op": 11})
+                    if self.acknowledges:
+                        await socket.send_json({"op": 11})
                 case 2:
                     await self._identify(socket, payload["d"])
                 case 6:
@@ -90,15 +120,17 @@ class Gateway:
         elif wants_content and (server.refuse_intents or not server.content_granted):
             await socket.close(code=4014)
         else:
-            session_id, session = snowflake(), Session(wants_content, socket=socket)
-            self.sessions = {session_id: session}
+            shard, shards = data.get("shard", [0, 1])
+            session_id, session = snowflake(), Session(wants_content, shard, shards, socket=socket)
+            self.sessions = {**(self.sessions if shards > 1 else {}), session_id: session}
             ready: Payload = {"v": 10, "user": server.bot, "guilds": []}
-            ready["guilds"] = [{"id": guild["id"], "unavailable": True} for guild in server.guilds]
-            ready |= {"session_id": session_id, "resume_gateway_url": server.gateway_url, "shard": [0, 1]}
+            guilds = [guild["id"] for guild in server.guilds if session.owns(guild["id"])]
+            ready["guilds"] = [{"id": guild, "unavailable": True} for guild in guilds]
+            ready |= {"session_id": session_id, "resume_gateway_url": server.gateway_url, "shard": [shard, shards]}
             ready |= {"application": {"id": server.bot["id"], "flags": server.application_flags}}
             await session.send("READY", ready)
-            for guild in server.guilds:
-                await session.send("GUILD_CREATE", server.guild_payload(guild["id"]))
+            for guild in guilds:
+                await session.send("GUILD_CREATE", server.guild_payload(guild))
 
     async def _resume(self, socket: web.WebSocketResponse, data: Payload) -> None:
         session = self.sessions.get(data["session_id"])
@@ -108,4 +140,5 @@ class Gateway:
         for event in itertools.islice(session.events, data["seq"], None):  # sees what is added meanwhile
             await socket.send_json(event)
         session.socket = socket
+        self.resumed += 1
         await session.send("RESUMED", {})

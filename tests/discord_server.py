@@ -51,7 +51,10 @@ class Request:
 
 @dataclass
 class Fault:
-    """An answer that replaces the real one, `times` times."""
+    """An answer that replaces the real one, `times` times; `late` ones replace it when all is done.
+
+    A status of 0 is none: the connection breaks.
+    """
 
     method: str
     path: str
@@ -59,6 +62,7 @@ class Fault:
     body: Payload
     headers: Mapping[str, str]
     times: int
+    late: bool
 
 
 class DiscordServer:
@@ -85,6 +89,7 @@ class DiscordServer:
         self.gateway = Gateway(self)
         self._faults: list[Fault] = []
         self._posted: list[Payload] = []
+        self._nonces: dict[tuple[str, str], Payload] = {}
 
     async def __aenter__(self) -> Self:
         app = web.Application(middlewares=[self._middleware])
@@ -166,11 +171,15 @@ class DiscordServer:
         *,
         headers: Mapping[str, str] | None = None,
         times: int = 1,
+        late: bool = False,
         **body: Any,
     ) -> None:
-        """Answer the next calls whose path contains `path` with an error."""
+        """Answer the next calls whose path contains `path` with an error, or break the connection (status 0).
+
+        If it is late, the calls do what they should before.
+        """
         body = {"message": f"test {status}", "code": 0, **body}
-        self._faults.append(Fault(method, path, status, body, headers or {}, times))
+        self._faults.append(Fault(method, path, status, body, headers or {}, times, late))
 
     def post(self, author: Payload, content: str, *, channel: str | None = None, **fields: Any) -> Payload:
         """Put a message into a channel without telling the bot. `reply_to` is a message, `ping` its author."""
@@ -197,10 +206,13 @@ class DiscordServer:
     async def announce(self, message: Payload) -> None:
         """Tell the bot of a message."""
         place: Payload = {}
-        if guild_id := self.channels[message["channel_id"]].get("guild_id"):
+        guild_id = self.channels[message["channel_id"]].get("guild_id")
+        if guild_id:
             place = {"guild_id": guild_id, "member": _member_payload()}  # in a DM these keys are absent
         for session in self.gateway.sessions.values():
-            await session.send("MESSAGE_CREATE", {**self._shown(message, readable=session.reads_content), **place})
+            if session.owns(guild_id):
+                shown = self._shown(message, readable=session.reads_content)
+                await session.send("MESSAGE_CREATE", {**shown, **place})
 
     async def delete(self, message: Payload) -> None:
         """Delete a message and tell the bot."""
@@ -293,10 +305,16 @@ class DiscordServer:
         body = await request.json() if request.content_type == "application/json" and request.can_read_body else None
         path = request.path.removeprefix(API)
         self.requests.append(Request(request.method, path, body))
-        for fault in self._faults:
-            if fault.times and fault.method == request.method and fault.path in path:
-                fault.times -= 1
-                return _answer(fault.body, fault.status, fault.headers)
+        found = (each for each in self._faults if each.times and each.method == request.method and each.path in path)
+        fault = next(found, None)
+        if fault is not None:
+            fault.times -= 1
+            if fault.late:
+                await handler(request)
+            if not fault.status:
+                assert request.transport is not None
+                request.transport.abort()
+            return _answer(fault.body, fault.status or 500, fault.headers)
         public = path == "/gateway" or path.startswith(("/interactions/", "/webhooks/", CDN))  # the former hold tokens
         if not public and request.headers.get("Authorization") != f"Bot {self.token}":
             return _answer({"message": "401: Unauthorized", "code": 0}, 401)
@@ -342,8 +360,12 @@ class DiscordServer:
         if not body["content"] or len(body["content"]) > 2000 or (reference and target is None):
             return _answer({"message": "Invalid Form Body", "code": 50035}, 400)
         channel = request.match_info["channel"]
+        if body.get("enforce_nonce") and (channel, body["nonce"]) in self._nonces:
+            return _answer(self._shown(self._nonces[channel, body["nonce"]], readable=True))
         fields = {"reply_to": target, "ping": False, "components": body.get("components", [])}
         message = await self.say(self.bot, body["content"], channel=channel, **fields)
+        if "nonce" in body:
+            self._nonces[channel, body["nonce"]] = message
         return _answer(self._shown(message, readable=True))
 
     async def _patch_message(self, request: web.Request) -> web.Response:

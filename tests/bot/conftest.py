@@ -98,9 +98,10 @@ def connect(server: DiscordServer, make_cog: MakeCog) -> Connect:
     """Connects a client to the server for the length of a `with`; its failures are the test's."""
 
     @contextlib.asynccontextmanager
-    async def connected(**options: Any) -> AsyncIterator[ChinwagClient]:
+    async def connected(heartbeat_timeout: float = 60.0, **options: Any) -> AsyncIterator[ChinwagClient]:
         async_context.set(AsyncWebhookAdapter())  # simcord leaves its own behind
         client = PromptClient(make_cog(**{"workers": 2, **options}), guild_ready_timeout=0.05)
+        client._connection.heartbeat_timeout = heartbeat_timeout
         running = asyncio.create_task(client.start(server.token))
         try:
             await server.until(lambda: running.done() or client.is_ready())

@@ -8,7 +8,7 @@ import pytest
 
 from bot import cog as module
 from bot.client import ChinwagClient
-from bot.cog import BUSY, FAILURE
+from bot.cog import BUSY, FAILURE, Chinwag
 from model.reply import ReplyConfig
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
@@ -154,11 +154,13 @@ class TestTheReply:
     async def test_messages_that_wait_are_answered_together(
         self, server: DiscordServer, connect: Connect, model: ScriptedModel, alice: Payload
     ) -> None:
-        async with connect():
+        async with connect() as client:
+            cog = client.get_cog("Chinwag")
+            assert isinstance(cog, Chinwag)
             model.free.clear()
             for _ in range(5):
                 await server.say(alice, f"{server.mention} hello")
-            await server.until(lambda: model.busy == 2 and len(server.calls("POST", "/typing")) == 5)
+            await server.until(lambda: model.busy == 2 and cog.waiting == 3)
             model.free.set()
             await server.until(lambda: len(server.replies) == 5)
         assert model.most_busy == 2

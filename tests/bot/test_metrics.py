@@ -10,7 +10,7 @@ import pytest
 
 from bot.client import ChinwagClient
 from bot.config import Address
-from bot.metrics import Metric, MetricsError, MetricsServer, Sample, exposition
+from bot.metrics import Metric, MetricsError, MetricsServer, Sample, exposition, trouble
 from bot.status import OUTCOMES
 from tests.bot.conftest import Connect, MakeCog
 from tests.bot.scripted_model import ScriptedModel
@@ -168,12 +168,12 @@ class TestHealth:
         async with MetricsServer(client, ANYWHERE) as metrics:
             server.gateway.down = True
             server.gateway.cut()
-            await server.until(lambda: client.shards[0].is_closed())
+            await server.until(lambda: trouble(client))
             status, reason = await health(metrics)
             assert (status, reason) == (503, "The connection to Discord is lost; the bot tries to have it back.")
             assert of(await figures(metrics), "chinwag_connected") == 0
             server.gateway.down = False
-            await server.until(lambda: not client.shards[0].is_closed(), patience=10)
+            await server.until(lambda: trouble(client) is None, patience=10)
             assert await health(metrics) == (200, None)
 
 
