@@ -6,6 +6,7 @@ import logging
 import signal
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import aiohttp
 import discord
@@ -18,8 +19,12 @@ from bot.live_model import ServerModels
 from bot.metrics import MetricsServer
 from bot.stores import Stores
 from model import ChinwagError
+from model.lock import locked
 
 logger = logging.getLogger(__name__)
+
+_BOT = ".bot"
+"""In the models folder: the folder that is locked while a bot runs."""
 
 DEVELOPER_PORTAL = "https://discord.com/developers/applications"
 
@@ -29,7 +34,26 @@ class ApiBaseError(Exception):
 
 
 def serve(config: BotConfig, token: str) -> None:
-    """Load the model, connect, and answer until Ctrl-C or SIGTERM."""
+    """Load the model, connect, and answer until Ctrl-C or SIGTERM.
+
+    Raises:
+        LockedError: another bot is at work in the models folder: with one token, each mention would be answered twice.
+    """
+    with _alone(config.models):
+        _serve(config, token)
+
+
+def _alone(models: Path) -> contextlib.AbstractContextManager[None]:
+    """Keep other bots out of a models folder, where it can be written."""
+    folder = models / _BOT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return contextlib.nullcontext()
+    return locked(folder)
+
+
+def _serve(config: BotConfig, token: str) -> None:
     do_without_voice()
     tell = logger.info if config.log == JSON else TELL
     if config.shards == 1:

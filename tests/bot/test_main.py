@@ -205,6 +205,17 @@ async def test_it_runs_until_a_signal(start: Start, server: DiscordServer, name:
     assert server.token.encode() not in err
 
 
+async def test_a_second_bot_over_the_same_models_is_one_sentence(start: Start, server: DiscordServer) -> None:
+    async with start("run") as first:
+        await server.until(lambda: server.gateway.sessions, patience=30)
+        async with start("run") as second:
+            _, errors = await second.communicate()
+        assert second.returncode == 1
+        assert "Another process is at work in" in errors.decode()
+        assert first.returncode is None
+    assert len(server.gateway.identified) == 1
+
+
 async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused: int) -> None:
     async with start("run", CHINWAG_METRICS=str(unused)) as process:
         assert process.stdout is not None
