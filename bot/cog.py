@@ -143,6 +143,9 @@ class Chinwag(commands.Cog):
 
     async def _attend(self, message: discord.Message) -> None:
         settings = DEFAULT if message.guild is None else await self._set_for(message.guild)
+        if settings is None:
+            await self._fail(message)
+            return
         asked = self._is_addressed(message, settings)
         if not asked and not self._joins_in(message, settings):
             return
@@ -190,12 +193,19 @@ class Chinwag(commands.Cog):
         assert self._bot.user is not None  # there are no events before the login
         return self._bot.user.id
 
-    async def _set_for(self, guild: discord.Guild) -> GuildSettings:
+    async def _set_for(self, guild: discord.Guild) -> GuildSettings | None:
+        """What is set for a server; None if that cannot be read."""
         try:
             return await asyncio.to_thread(self._stores.settings.of, guild.id)
         except Exception:
             logger.exception("The settings of server %s cannot be read.", guild.id)
-            return DEFAULT
+            return None
+
+    async def _fail(self, message: discord.Message) -> None:
+        """Say nothing but that something is wrong: what its admins forbid is not known."""
+        if self._is_addressed(message, DEFAULT):
+            self.status.count(FAILED)
+            await _send(message, FAILURE)
 
     def _is_addressed(self, message: discord.Message, settings: GuildSettings) -> bool:
         if message.guild is None:

@@ -8,6 +8,7 @@ import pytest
 import simcord
 
 from bot.admin import parsed
+from bot.cog import FAILURE
 from bot.guild_settings import DEFAULT, GuildSettings, GuildSettingsStore
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
@@ -184,7 +185,8 @@ class TestEffects:
         settings.change(place.guild.id, turns=2)
         settings._database.path.write_bytes(b"garbage" * 100)
         await place.alice.send(place.channel, f"{place.mention} hello")
-        assert place.answers() == ["sure"]
+        await place.alice.send(place.channel, "hello bob")
+        assert place.answers() == [FAILURE]  # nothing that the admins may have blocked
 
 
 class TestWithMessageContent:
