@@ -121,27 +121,23 @@ class AdminCommands(app_commands.Group):
     @app_commands.describe(phrase="the word or phrase")
     async def block(self, interaction: discord.Interaction, phrase: app_commands.Range[str, 1, _PHRASE]) -> None:
         """Never say a word or phrase here, nor what looks like it."""
-        guild = _guild(interaction)
-        blocked = (await asyncio.to_thread(self._settings.of, guild)).blocked
-        await self._block(interaction, (*blocked, phrase.strip()) if phrase.strip() not in blocked else blocked)
+        settings = await asyncio.to_thread(self._settings.block, _guild(interaction), phrase.strip())
+        await interaction.response.send_message(f"Done: {_counted(settings.blocked)} blocked here.", ephemeral=True)
 
     @app_commands.command()
     @app_commands.describe(phrase="the word or phrase")
     async def unblock(self, interaction: discord.Interaction, phrase: str) -> None:
         """Let a word or phrase be said again."""
-        blocked = (await asyncio.to_thread(self._settings.of, _guild(interaction))).blocked
-        if phrase not in blocked:
+        guild = _guild(interaction)
+        if phrase not in (await asyncio.to_thread(self._settings.of, guild)).blocked:
             raise ValueError(f"{phrase!r} is not blocked here.")
-        await self._block(interaction, tuple(each for each in blocked if each != phrase))
+        settings = await asyncio.to_thread(self._settings.unblock, guild, phrase)
+        await interaction.response.send_message(f"Done: {_counted(settings.blocked)} blocked here.", ephemeral=True)
 
     @unblock.autocomplete("phrase")
     async def _blocked(self, interaction: discord.Interaction, current: str) -> list[app_commands.Choice[str]]:
         blocked = (await asyncio.to_thread(self._settings.of, _guild(interaction))).blocked
         return [app_commands.Choice(name=each, value=each) for each in blocked if current.lower() in each.lower()][:25]
-
-    async def _block(self, interaction: discord.Interaction, blocked: tuple[str, ...]) -> None:
-        await asyncio.to_thread(self._settings.change, _guild(interaction), blocked=blocked)
-        await interaction.response.send_message(f"Done: {_counted(blocked)} blocked here.", ephemeral=True)
 
     def _change(self, guild: int, name: str, text: str) -> GuildSettings:
         return self._settings.change(guild, **{name: parsed(name, text)})

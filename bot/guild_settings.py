@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,38 @@ class GuildSettingsStore:
             SettingsError: it cannot be written.
         """
         GuildSettings(**changes)
+        return self._update(guild, lambda settings: replace(settings, **changes))
+
+    def block(self, guild: int, phrase: str) -> GuildSettings:
+        """Add a word or phrase to those that are never said; others may be doing so too.
+
+        Raises:
+            ValueError: there are too many.
+            SettingsError: it cannot be written.
+        """
+        if len(set(self.of(guild).blocked) | {phrase}) > MAX_BLOCKED:
+            raise ValueError(f"At most {MAX_BLOCKED} words can be blocked.")
+        return self._update(guild, lambda settings: replace(settings, blocked=_with(settings.blocked, phrase)))
+
+    def unblock(self, guild: int, phrase: str) -> GuildSettings:
+        """Take one back."""
+        return self._update(guild, lambda settings: replace(settings, blocked=_without(settings.blocked, phrase)))
+
+    def _update(self, guild: int, change: Callable[[GuildSettings], GuildSettings]) -> GuildSettings:
         with self._database.transaction(write=True) as connection:
-            settings = replace(_read(connection, guild), **changes)
+            settings = change(_read(connection, guild))
             row = (guild, json.dumps(asdict(settings)))
             connection.execute("INSERT OR REPLACE INTO guild VALUES (?, ?)", row)
         self._known = {}
         return settings
+
+
+def _with(phrases: tuple[str, ...], phrase: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*phrases, phrase)))
+
+
+def _without(phrases: tuple[str, ...], phrase: str) -> tuple[str, ...]:
+    return tuple(each for each in phrases if each != phrase)
 
 
 def _read(connection: sqlite3.Connection, guild: int) -> GuildSettings:

@@ -221,11 +221,16 @@ class DiscordServer:
         await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
 
     async def command(
-        self, user: Payload, *path: str, message: Payload | None = None, files: Mapping[str, tuple[str, bytes]] = {}
+        self,
+        user: Payload,
+        *path: str,
+        message: Payload | None = None,
+        files: Mapping[str, tuple[str, bytes]] = {},
+        **texts: str,
     ) -> str:
         """Use a command, such as `"chinwag", "optout"`, or the entry of a message's menu; returns the token.
 
-        Files are named and attached by option.
+        Files are named and attached by option; `texts` are the values of other options.
         """
         kind = 1 if message is None else 3
         (known,) = [each for each in self.commands if each["name"] == path[0] and each["type"] == kind]
@@ -236,6 +241,7 @@ class DiscordServer:
         elif len(path) > 1:
             attached = {option: self._attach(*file) for option, file in files.items()}
             options = [{"name": option, "type": 11, "value": file["id"]} for option, file in attached.items()]
+            options += [{"name": option, "type": 3, "value": text} for option, text in texts.items()]
             data["options"] = [{"name": path[1], "type": 1, "options": options}]
             data["resolved"] = {"attachments": {file["id"]: file for file in attached.values()}}
         return await self._interact(user, 2, data)

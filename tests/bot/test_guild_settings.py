@@ -1,6 +1,7 @@
 """What is set for servers: kept, shared between processes, and never taken for nothing where it is damaged."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def test_what_is_set_is_kept_for_each_server(
 def test_a_change_keeps_the_rest(settings: GuildSettingsStore) -> None:
     settings.change(1, chance=0.5, turns=2)
     assert settings.change(1, turns=3) == settings.of(1) == GuildSettings(chance=0.5, turns=3)
+
+
+def test_words_are_blocked_side_by_side(settings: GuildSettingsStore) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda number: settings.block(1, f"word {number}"), range(40)))
+    assert sorted(settings.of(1).blocked) == sorted(f"word {number}" for number in range(40))
+    assert settings.unblock(1, "word 7").blocked == settings.block(1, "word 8").blocked
+    assert len(settings.of(1).blocked) == 39
+    settings.change(1, blocked=tuple(map(str, range(200))))
+    with pytest.raises(ValueError, match="At most 200"):
+        settings.block(1, "one more")
 
 
 def test_what_another_process_sets_is_seen(settings: GuildSettingsStore, tmp_path: Path) -> None:
