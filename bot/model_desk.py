@@ -17,7 +17,7 @@ from bot.live_model import Models
 from bot.retraining import DONE, QUEUED, Command, Job, Progress, Trainer, can_train, command
 from bot.stores import Stores
 from model import ChinwagError
-from model.bundle import Bundle, ModelFormatError, bundles, live_bundle, make_live
+from model.bundle import Bundle, ModelFormatError, bundles, live_bundle, make_live, remove, report_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ NOTHING = (
 )
 _BAR = 20  # characters
 _SHIPPED = "shipped"
-_REPORT = "report.html"
 _SHOWN = 24  # models in a menu, besides the shipped one
 
 
@@ -226,10 +225,10 @@ class ModelsView(ui.View):
     @ui.button(label="Report", row=1)
     async def report(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Send the page about its training."""
-        path = self._folder / self._one() / _REPORT
+        path = report_of(self._folder / self._one())
         if not path.is_file():
             raise DeskError("There is no report about it.")
-        file = discord.File(io.BytesIO(await asyncio.to_thread(path.read_bytes)), f"{path.parent.name}.html")
+        file = discord.File(io.BytesIO(await asyncio.to_thread(path.read_bytes)), path.name)
         await interaction.response.send_message(file=file, ephemeral=True)
 
     @ui.button(label="Delete", style=discord.ButtonStyle.danger, row=1)
@@ -240,7 +239,7 @@ class ModelsView(ui.View):
             raise DeskError("It cannot be deleted.")
         if live_bundle(self._folder) == path:
             raise DeskError("It is live: use another one first.")
-        await asyncio.to_thread(shutil.rmtree, path)
+        await asyncio.to_thread(remove, path)
         self._chosen = None
         await self._show_again(interaction)
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from model.bundle import bundles, live_bundle
+from model.bundle import bundles, live_bundle, remove
 from model.consent import FILE_NAME as CONSENT
 from model.lock import is_locked
 
@@ -320,7 +320,7 @@ class Trainer:
         live = live_bundle(job.models).resolve()
         old = [each for each in bundles(job.models) if each.resolve() != live]
         for bundle in old[:-KEPT_MODELS]:
-            shutil.rmtree(bundle, ignore_errors=True)
+            remove(bundle)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

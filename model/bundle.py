@@ -138,6 +138,17 @@ def make_live(models: Path, name: str | None) -> None:
             _point(models / CURRENT, name)
 
 
+def report_of(bundle: Path) -> Path:
+    """Where the page about the training of a bundle is, if there is one."""
+    return bundle.with_name(f"{bundle.name}.html")
+
+
+def remove(bundle: Path) -> None:
+    """Delete a bundle and the page about its training; the live one must not be."""
+    shutil.rmtree(bundle, ignore_errors=True)
+    report_of(bundle).unlink(missing_ok=True)
+
+
 @contextmanager
 def staging(models: Path) -> Iterator[Path]:
     """A new directory in a models folder to write a bundle's files into; it is gone afterwards unless published.

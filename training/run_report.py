@@ -15,7 +15,7 @@ from urllib.parse import quote
 import numpy as np
 
 from model.attention import Attention
-from model.bundle import PRETRAINED, Bundle
+from model.bundle import PRETRAINED, Bundle, report_of
 from model.chatbot import ChatBot
 from model.dialogue import Marker
 from training.curves import curves
@@ -137,7 +137,7 @@ def report_run(
         facts=dataset.facts,
         data_page=quote(Path(os.path.relpath(data_page, bundle.parent)).as_posix()) if data_page else None,
     )
-    path = bundle.with_name(f"{bundle.name}.html")
+    path = report_of(bundle)
     write_run_report(path, report)
     return path
 

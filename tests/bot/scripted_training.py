@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from model.bundle import make_live
+from model.bundle import make_live, report_of
 from model.lock import locked
 
 PUBLISHED = {"state": "done", "published": True, "bits_per_byte": 1.5, "replies": 1000, "rival": 1.625}
@@ -54,10 +54,10 @@ def make_bundle(models: Path) -> str:
     from model.bundle import PRETRAINED
 
     models.mkdir(parents=True, exist_ok=True)
-    number = 1 + sum(1 for _ in models.glob("2026*"))
+    number = 1 + sum(path.is_dir() for path in models.glob("2026*"))
     target = models / f"20260101-00000{number}"
     shutil.copytree(PRETRAINED, target)
-    (target / "report.html").write_text("<p>all about it</p>", encoding="utf-8")
+    report_of(target).write_text("<p>all about it</p>", encoding="utf-8")
     return target.name
 
 

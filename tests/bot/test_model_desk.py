@@ -240,6 +240,7 @@ class TestModels:
         await shop.carol.select(panel, [names[0]])
         await shop.carol.click(panel, label="Delete")
         assert [path.name for path in bundles(shop.models)] == [names[1]]
+        assert [path.stem for path in shop.models.glob("*.html")] == [names[1]]
         shop.env.errors.clear()
 
     async def test_a_report_is_sent(self, shop: Shop, names: list[str]) -> None:

@@ -239,6 +239,7 @@ class TestRun:
 
         monkeypatch.setattr(retrain, "train", untrained)
         monkeypatch.setattr(retrain, "evaluate", lambda *arguments: FIGURES)
+        monkeypatch.setattr(retrain, "bits_per_byte", lambda *arguments: FIGURES.bits_per_byte)
 
     @pytest.fixture
     def data(self, dataset_directory: Path, tmp_path: Path) -> Path:
