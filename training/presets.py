@@ -164,7 +164,7 @@ PRESETS: dict[str, Preset] = {
 }
 
 FINE_TUNING = Preset(
-    {"dropout": 0.2}, training=TrainingConfig(learning_rate=1e-3, context_dropout=0.1, anchor=3.0, averaging=True)
+    {"dropout": 0.1}, training=TrainingConfig(learning_rate=4e-4, context_dropout=0.1, anchor=3.0, averaging=True)
 )
 """For going on from a trained network: what changes of it, and its training. Gentler, or it forgets how to talk."""
 
