@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import aiohttp
@@ -77,7 +78,9 @@ class Chinwag(commands.Cog):
         self.status, self.desk = Status(), ModelDesk(bot, models, stores, exports, train=train)
         self._bot, self._models, self._stores = bot, models, stores
         self._queue = ReplyQueue(models.of, workers=workers or os.cpu_count() or 1)
-        self._replies, self._answers = replies or ReplyConfig(), Answers()
+        self._answers, usual = Answers(), replies or ReplyConfig()
+        # Not made anew for each reply: a blocklist may be long, and replies with one config are drawn at once.
+        self._config = lru_cache(maxsize=256)(lambda settings: settings.replies(usual))
         self._rng = rng if rng is not None else np.random.default_rng()
         self._cooldowns = [
             commands.CooldownMapping.from_cooldown(*limit, bucket)
@@ -243,7 +246,7 @@ class Chinwag(commands.Cog):
             excluded = await asyncio.to_thread(self._stores.consent.excluded)
             turns = await gather_context(message, self._me, recent=readable, excluded=excluded)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
-            question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], settings.replies(self._replies))
+            question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], self._config(settings))
             start = time.monotonic()
             reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
         except BusyError:

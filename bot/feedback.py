@@ -1,6 +1,7 @@
 """What members thought of replies: exchanges with 👍 and 👎, kept for the next training where a server wants that."""
 
 import json
+import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -78,8 +79,7 @@ class Feedback:
         """Drop an exchange: its message is gone."""
         if self._database.path.exists():
             with self._database.transaction(write=True) as connection:
-                for table in ("exchange", "vote"):
-                    connection.execute(f"DELETE FROM {table} WHERE message = ?", (message,))
+                _drop(connection, message)
 
     def forget_speaker(self, account: int) -> None:
         """Drop all exchanges in which somebody speaks, and that account's votes."""
@@ -88,8 +88,7 @@ class Feedback:
         with self._database.transaction(write=True) as connection:
             for message, turns in connection.execute("SELECT message, turns FROM exchange").fetchall():
                 if any(speaker == str(account) for speaker, _ in json.loads(turns)):
-                    for table in ("exchange", "vote"):
-                        connection.execute(f"DELETE FROM {table} WHERE message = ?", (message,))
+                    _drop(connection, message)
             connection.execute("DELETE FROM vote WHERE member = ?", (account,))
 
     def liked(self, guild: int, excluded: Collection[str] = ()) -> list[Exchange]:
@@ -126,3 +125,8 @@ class Feedback:
                     said = {"conversation": str(exchange.message), "author": turn.speaker, "content": turn.text}
                     print(json.dumps(said, ensure_ascii=False), file=out)
         return len(exchanges)
+
+
+def _drop(connection: sqlite3.Connection, message: int) -> None:
+    for table in ("exchange", "vote"):
+        connection.execute(f"DELETE FROM {table} WHERE message = ?", (message,))

@@ -12,7 +12,7 @@ from discord import app_commands
 
 from bot.attention_picture import draw
 from bot.feedback import Exchange
-from bot.live_model import Models, ReplyModel
+from bot.live_model import Models
 from bot.stores import Stores
 from model.dialogue import Turn
 from model.reply import Reply
@@ -143,7 +143,7 @@ def why_this_reply(answers: Answers, models: Models) -> app_commands.ContextMenu
             return
         text, options = explanation(answer.reply), dict[str, Any]()
         try:
-            picture = await asyncio.to_thread(_picture, models.of(interaction.guild_id or 0), answer)
+            picture = await asyncio.to_thread(_picture, models, interaction.guild_id or 0, answer)
         except Exception:
             logger.exception("There is no picture of an answer's attention.")
             picture = None
@@ -154,8 +154,8 @@ def why_this_reply(answers: Answers, models: Models) -> app_commands.ContextMenu
     return app_commands.ContextMenu(name="Why this reply?", callback=why)
 
 
-def _picture(model: ReplyModel, answer: Answer) -> bytes | None:
-    looked = model.look(answer.turns, answer.reply.text)
+def _picture(models: Models, server: int, answer: Answer) -> bytes | None:
+    looked = models.of(server).look(answer.turns, answer.reply.text)
     return None if looked is None else draw(looked)
 
 

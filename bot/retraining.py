@@ -114,9 +114,7 @@ class Job:
     def save(self) -> None:
         """Write it to its folder, all at once: from then on it is a job."""
         stored = {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
-        temporary = self.folder / f".{_JOB}.new"
-        temporary.write_text(json.dumps({**stored, "folder": ""}), encoding="utf-8")
-        os.replace(temporary, self.folder / _JOB)
+        _write(self.folder / _JOB, {**stored, "folder": ""})
 
     def progress(self) -> Progress:
         """How far it is."""
@@ -128,9 +126,7 @@ class Job:
 
     def end(self, error: str) -> None:
         """Note that it has failed."""
-        temporary = self.folder / f".{_PROGRESS}.end"
-        temporary.write_text(json.dumps({"state": FAILED, "error": error, "at": time.time()}), encoding="utf-8")
-        os.replace(temporary, self.folder / _PROGRESS)
+        _write(self.folder / _PROGRESS, {"state": FAILED, "error": error, "at": time.time()})
 
 
 def command(job: Job) -> list[str]:
@@ -321,6 +317,13 @@ class Trainer:
         old = [each for each in bundles(job.models) if each.resolve() != live]
         for bundle in old[:-KEPT_MODELS]:
             remove(bundle)
+
+
+def _write(path: Path, facts: dict[str, Any]) -> None:
+    """Replace a file of JSON in one step."""
+    temporary = path.with_name(f".{path.name}.of-the-bot")  # the process has one of its own
+    temporary.write_text(json.dumps(facts), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
