@@ -186,13 +186,13 @@ class TestTheReply:
         monkeypatch.setattr(module, "CHANNEL_LIMIT", (99, 1.0))
         model.free.clear()
         async with connect():
-            for _ in range(40):
+            for _ in range(45):  # 32 wait, and two threads may have begun with four each
                 await server.say(alice, f"{server.mention} hello")
             await server.until(lambda: BUSY in [reply["content"] for reply in server.replies])
             model.free.set()
-            await server.until(lambda: len(server.replies) == 40)
+            await server.until(lambda: len(server.replies) == 45)
         answers = [reply["content"] for reply in server.replies]
-        assert answers.count(BUSY) == 40 - answers.count("sure")
+        assert answers.count(BUSY) == 45 - answers.count("sure")
         assert answers.count("sure") >= 32
 
     async def test_are_no_more_than_a_member_can_read(
