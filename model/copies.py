@@ -149,7 +149,7 @@ def _places(hashes: Hashes, size: int) -> npt.NDArray[np.int64]:
     return ((first[:, np.newaxis] + steps * second[:, np.newaxis]) % np.uint64(8 * size)).astype(np.int64)
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 13)
 def _word_hash(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")
 

@@ -20,6 +20,9 @@ EMPTY_CONTEXT = [END]
 Some = npt.NDArray[np.integer[Any]]
 """Token ids of any integer type."""
 
+_READ_AT_ONCE = 64
+"""Tokens: for each there are several numbers a word of the vocabulary in memory. More at once save no time."""
+
 _UNSAYABLE = np.array([PAD, UNKNOWN, START, *range(END + 1, LINE_ID)])
 
 
@@ -199,16 +202,31 @@ def log_probabilities(
     for target, row in zip(targets, order, strict=True):
         target[: lengths[row]] = replies[row]
     inputs = np.concatenate([np.full((len(replies), 1), START), targets[:, :-1]], axis=1)
-    state, totals = state.take(order), np.zeros(len(replies))
-    read = network.read(inputs, state)
-    for time in range(lengths.max()):
-        count = int((lengths > time).sum())
+    ordered, totals, start = lengths[order], np.zeros(len(replies)), 0
+    while start < len(replies):
+        most = int(ordered[start])
+        rows = slice(start, start + max(1, _READ_AT_ONCE // most))
+        read = network.read(inputs[rows, :most], state.take(order[rows]))
         if read is None:
-            step, state = network.step(inputs[:count, time], state.first(count))
-        else:
-            step = read[:count, time]
-        totals[order[:count]] += step[np.arange(count), targets[:count, time]]
+            totals[order] = _sums_of_steps(network, state.take(order), inputs, targets, ordered)
+            break
+        found = np.take_along_axis(read, targets[rows, :most, np.newaxis], axis=2)[:, :, 0]
+        said = np.arange(most) < ordered[rows, np.newaxis]
+        totals[order[rows]] = np.where(said, found, 0).sum(axis=1, dtype=np.float64)
+        start = rows.stop
     _check(totals)
+    return totals
+
+
+def _sums_of_steps(
+    network: Network, state: "State", inputs: Ids, targets: Ids, lengths: Ids
+) -> npt.NDArray[np.float64]:
+    """The log probabilities of targets `[batch, time]`, added up over the length of each; lengths go down."""
+    totals = np.zeros(len(lengths))
+    for time in range(int(lengths[0])):
+        count = int((lengths > time).sum())
+        step, state = network.step(inputs[:count, time], state.first(count))
+        totals[:count] += step[np.arange(count), targets[:count, time]]
     return totals
 
 

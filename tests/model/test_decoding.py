@@ -235,6 +235,8 @@ def test_a_beam_keeps_what_may_be_said() -> None:
 
 def test_likelihoods_are_those_of_the_steps_whether_read_at_once_or_not() -> None:
     contexts, replies = [[9, 8], [7], [10, 9, 10]], [[END], [LINE_ID, LINE_ID + 1, LINE_ID, END], [LINE_ID + 2]]
+    contexts += [[9, length] for length in range(20)]
+    replies += [[LINE_ID + length % 3] * (5 * length + 1) for length in range(20)]  # too much to read all at once
     for at_once in (False, True):
         network = TableNetwork(4, at_once=at_once)
         found = log_probabilities(network, network.encode(contexts), replies)
@@ -243,6 +245,7 @@ def test_likelihoods_are_those_of_the_steps_whether_read_at_once_or_not() -> Non
             for context, reply in zip(contexts, replies, strict=True)
         ]
         assert found == pytest.approx(expected, rel=1e-5)
+        assert not at_once or max(network.batches) < len(replies)  # memory: a row for each token of each
 
 
 def test_likelihoods_that_are_no_numbers_are_an_error() -> None:
