@@ -17,6 +17,8 @@ PERMISSIONS = discord.Permissions(
 )
 """The least that the bot needs in a server."""
 
+_LONGEST_LIMIT = 60.0  # seconds that Discord may ask to wait; nobody is there any more for a later reply
+
 TELL = partial(print, flush=True)
 """Tells whoever started the bot, at once also where the output is a pipe."""
 
@@ -61,6 +63,7 @@ class ChinwagClient(commands.Bot):
             help_command=None,
             intents=discord.Intents(guilds=True, messages=True, reactions=True),
             allowed_mentions=discord.AllowedMentions.none(),
+            max_ratelimit_timeout=_LONGEST_LIMIT,
             guild_ready_timeout=guild_ready_timeout,
             **options,
         )

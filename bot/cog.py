@@ -155,7 +155,8 @@ class Chinwag(commands.Cog):
         if not _may_talk(message, settings):
             self.status.count(NOT_ALLOWED)
             return
-        wait = max(cooldown.update_rate_limit(message) or 0.0 for cooldown in self._cooldowns)
+        now = time.monotonic()  # by the time of day, a clock that is put back would lock people out
+        wait = max(cooldown.update_rate_limit(message, now) or 0.0 for cooldown in self._cooldowns)
         if wait:
             await self._refuse(message, wait, notice=asked)
             return
@@ -236,7 +237,7 @@ class Chinwag(commands.Cog):
             return
         logger.info("Too soon for message %s.", message.id)
         self.status.count(TOO_SOON)
-        if not self._notices.update_rate_limit(message):  # once, or it could be made to say only that
+        if not self._notices.update_rate_limit(message, time.monotonic()):  # once, or it could be made to say only that
             await _send(message, COOLDOWN.format(seconds=math.ceil(wait)))
 
     async def _compose(self, message: discord.Message, settings: GuildSettings) -> Answer | str:
@@ -311,7 +312,7 @@ async def _send(message: discord.Message, answer: str) -> discord.Message | None
         try:
             return await message.reply(answer, mention_author=False, allowed_mentions=nobody, nonce=nonce)
         except _NETWORK_ERRORS as error:
-            refused = isinstance(error, discord.HTTPException) and not isinstance(error, discord.DiscordServerError)
+            refused = isinstance(error, discord.HTTPException) and error.status < 500 and error.status != 429
             if refused or patience is None:  # refused: the message is deleted meanwhile, or there is no permission
                 logger.warning("Could not answer message %s: %s.", message.id, _named(error))
                 return None

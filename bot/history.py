@@ -1,10 +1,12 @@
 """Discord messages in, the turns of a context out."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 
+import aiohttp
 import discord
 
 from model.dialogue import MAX_CONTEXT_TURNS, ME, Turn, clean_text, merge_bursts
@@ -16,6 +18,7 @@ MAX_LENGTH = 2000
 
 _CHAIN_DEPTH = 6
 _RECENT_MESSAGES = 20
+_PATIENCE = 5.0  # seconds for earlier messages; a reply without them is better than a later one
 _PAUSE = timedelta(minutes=30)  # a longer silence ends a conversation
 
 
@@ -33,10 +36,20 @@ async def gather_context(
         excluded: the ids of people who want to be left out. What one of them says to the bot is answered, but is not
             remembered when somebody speaks next.
     """
+    messages = [message]
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            messages = await _conversation(message, recent=recent)
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is one
+        logger.info("Answering without earlier messages: %s.", type(error).__name__)
+    return to_context([*(each for each in messages[:-1] if str(each.author.id) not in excluded), message], me)
+
+
+async def _conversation(message: discord.Message, *, recent: bool) -> list[discord.Message]:
     messages = await _reply_chain(message)
     if len(messages) == 1 and recent:
         messages = unbroken([*await _recent_messages(message), message])
-    return to_context([*(each for each in messages[:-1] if str(each.author.id) not in excluded), message], me)
+    return messages
 
 
 def to_context(messages: Iterable[discord.Message], me: int) -> list[Turn]:

@@ -40,6 +40,18 @@ def _answer(data: Any = None, status: int = 200, headers: Mapping[str, str] | No
     return web.Response(body=body, status=status, headers={"Content-Type": "application/json", **(headers or {})})
 
 
+async def _half(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
+    """Send half of an answer, and break the connection."""
+    assert isinstance(answer, web.Response)
+    assert isinstance(answer.body, bytes)
+    half = web.StreamResponse(headers={**answer.headers, "Content-Length": str(len(answer.body))})
+    await half.prepare(request)
+    await half.write(answer.body[: len(answer.body) // 2])
+    assert request.transport is not None
+    request.transport.abort()
+    return half
+
+
 @dataclass(frozen=True)
 class Request:
     """One REST call of the bot."""
@@ -53,7 +65,8 @@ class Request:
 class Fault:
     """An answer that replaces the real one, `times` times; `late` ones replace it when all is done.
 
-    A status of 0 is none: the connection breaks.
+    A status of 0 is none: the connection breaks. One of 200 breaks it in the midst of the real answer; with `seconds`
+    the real answer comes whole, but only after them.
     """
 
     method: str
@@ -63,6 +76,7 @@ class Fault:
     headers: Mapping[str, str]
     times: int
     late: bool
+    seconds: float
 
 
 class DiscordServer:
@@ -172,14 +186,12 @@ class DiscordServer:
         headers: Mapping[str, str] | None = None,
         times: int = 1,
         late: bool = False,
+        seconds: float = 0.0,
         **body: Any,
     ) -> None:
-        """Answer the next calls whose path contains `path` with an error, or break the connection (status 0).
-
-        If it is late, the calls do what they should before.
-        """
+        """Answer the next calls whose path contains `path` otherwise, see `Fault`."""
         body = {"message": f"test {status}", "code": 0, **body}
-        self._faults.append(Fault(method, path, status, body, headers or {}, times, late))
+        self._faults.append(Fault(method, path, status, body, headers or {}, times, late, seconds))
 
     def post(self, author: Payload, content: str, *, channel: str | None = None, **fields: Any) -> Payload:
         """Put a message into a channel without telling the bot. `reply_to` is a message, `ping` its author."""
@@ -315,6 +327,11 @@ class DiscordServer:
         fault = next(found, None)
         if fault is not None:
             fault.times -= 1
+            if fault.seconds:
+                await asyncio.sleep(fault.seconds)
+                return await handler(request)
+            if fault.status == 200:
+                return await _half(request, await handler(request))
             if fault.late:
                 await handler(request)
             if not fault.status:

@@ -1,12 +1,18 @@
 """Networks and servers fail: no reply is sent twice, and no mention is lost without a word."""
 
 import asyncio
+import re
+import socket
+import time
 from collections import Counter
+from typing import Any
 
+import aiohttp
 import discord
 import pytest
 
 from bot import cog as module
+from bot import history
 from bot.client import ChinwagClient, ShardedClient
 from bot.cog import Chinwag
 from bot.metrics import trouble
@@ -14,7 +20,7 @@ from bot.startup import explain
 from bot.status import ANSWERED, NOT_SENT
 from tests.bot.conftest import Connect, MakeCog, PromptClient
 from tests.bot.scripted_model import ScriptedModel
-from tests.discord_server import DiscordServer, Payload
+from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer, Payload
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +109,29 @@ class TestTheGateway:
         server.gateway.down = False
         await server.until(lambda: said(server) == [asked])
 
+    async def test_may_have_no_name_for_long(
+        self, server: DiscordServer, connect: Connect, alice: Payload, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        known, tries, found = True, 0, aiohttp.ThreadedResolver.resolve
+
+        async def resolve(*arguments: Any, **options: Any) -> Any:
+            nonlocal tries
+            tries += 1
+            if known:
+                return await found(*arguments, **options)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+        monkeypatch.setattr(aiohttp.ThreadedResolver, "resolve", resolve)
+        server.gateway_url = server.gateway_url.replace("127.0.0.1", "localhost")
+        async with connect():
+            known, tries = False, 0
+            server.gateway.cut()
+            asked = await ask(server, alice)
+            await server.until(lambda: tries > 3)
+            assert said(server) == []
+            known = True
+            await server.until(lambda: said(server) == [asked])
+
     async def test_ends_the_bot_with_a_remedy_where_the_token_is_no_longer_good(
         self, server: DiscordServer, connect: Connect
     ) -> None:
@@ -136,7 +165,7 @@ async def test_several_connections_answer_too(
 
 
 class TestReplies:
-    @pytest.mark.parametrize("status", [0, 502, 503])
+    @pytest.mark.parametrize("status", [0, 429, 502, 503])  # 429 without a header Via is not of Discord's own limits
     async def test_that_fail_on_the_way_are_sent_again(
         self, server: DiscordServer, client: ChinwagClient, alice: Payload, status: int
     ) -> None:
@@ -145,7 +174,7 @@ class TestReplies:
         await server.until(lambda: said(server) == [asked])
         assert outcomes(client) == {ANSWERED: 1}
 
-    @pytest.mark.parametrize("status", [0, 500, 503])
+    @pytest.mark.parametrize("status", [0, 200, 500, 503])
     async def test_that_arrived_are_not_sent_twice_though_it_looked_as_if_they_had_not(
         self, server: DiscordServer, client: ChinwagClient, alice: Payload, status: int
     ) -> None:
@@ -175,6 +204,56 @@ class TestReplies:
         server.fail("POST", "/messages", 429, headers=headers, times=2, **limit)
         asked = await ask(server, alice)
         await server.until(lambda: said(server) == [asked])
+
+    async def test_are_not_kept_for_a_limit_of_hours(
+        self, server: DiscordServer, client: ChinwagClient, alice: Payload
+    ) -> None:
+        headers = {"Via": "1.1 test", "X-RateLimit-Scope": "user"}
+        server.fail("POST", "/messages", 429, headers=headers, times=4, retry_after=7200.0)
+        await ask(server, alice)
+        await server.until(lambda: outcomes(client)[NOT_SENT])
+
+    async def test_do_not_wait_for_another_channel(
+        self, server: DiscordServer, client: ChinwagClient, alice: Payload
+    ) -> None:
+        _, other = server.add_guild()
+        await server.gateway.dispatch("GUILD_CREATE", server.guild_payload(server.guilds[-1]["id"]))
+        server.fail("POST", f"{server.channel_id}/messages", 0, seconds=1.0)
+        slow = await ask(server, alice)
+        await asyncio.sleep(0.1)
+        quick = await server.say(server.user("bob"), f"{server.mention} hello", channel=other)
+        await server.until(lambda: said(server) == [quick["id"]], patience=0.8)
+        await server.until(lambda: said(server) == [quick["id"], slow])
+
+    @pytest.mark.parametrize("fault", [{"status": 200}, {"status": 0}, {"status": 0, "seconds": 5.0}])
+    async def test_do_without_earlier_messages_that_do_not_come(
+        self,
+        server: DiscordServer,
+        connect: Connect,
+        alice: Payload,
+        monkeypatch: pytest.MonkeyPatch,
+        fault: dict[str, Any],
+    ) -> None:
+        monkeypatch.setattr(history, "_PATIENCE", 0.2)
+        server.application_flags = MESSAGE_CONTENT_FLAG
+        server.fail("GET", "/messages", times=9, **fault)
+        async with connect() as client:
+            asked = await ask(server, alice)
+            await server.until(lambda: said(server) == [asked], patience=2)
+            assert outcomes(client) == {ANSWERED: 1}
+        assert server.calls("GET", "/messages")
+
+    async def test_come_in_time_after_a_clock_was_put_back(
+        self, server: DiscordServer, client: ChinwagClient, alice: Payload, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for count in range(1, 1 + module.USER_LIMIT[0]):
+            await ask(server, alice)
+            await server.until(lambda count=count: len(said(server)) == count)
+        monkeypatch.setattr(time, "time", lambda now=time.time: now() - 3600)
+        await ask(server, alice)
+        await server.until(lambda: len(said(server)) == 1 + module.USER_LIMIT[0])
+        (seconds,) = re.findall(r"in (\d+) s", [*server.messages.values()][-1]["content"])
+        assert int(seconds) <= module.USER_LIMIT[1]
 
     async def test_of_two_people_at_once_are_two(
         self, server: DiscordServer, client: ChinwagClient, model: ScriptedModel, alice: Payload
