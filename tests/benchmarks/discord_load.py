@@ -2,20 +2,24 @@
 
     python tests/benchmarks/discord_load.py overhead [--mentions 200]
     python tests/benchmarks/discord_load.py load [--seconds 600] [--guilds 200] [--messages 50] [--mentions-a-second 5]
+    python tests/benchmarks/discord_load.py load --seconds 1800 --guilds 1000 --messages 200 --mentions-a-second 20 \
+        --overload 60
 
 The bot is a process of its own, as `chinwag run` starts it, with the shipped model; a Discord on loopback is another.
 
 - overhead: mentions one after the other; the time from a mention to its reply, less what the model took. Beside it, in
   turns, a bot on discord.py that says the same word each time.
-- load: chat by chance (Poisson) in many servers, some of it mentions. Each mention has to be answered once. Every half
-  a minute another model is published, which the bot takes while it answers. Delays are from a mention to its reply;
-  memory is that of the bot after a tenth of the time, and at the end.
+- load: chat by chance (Poisson) in many servers, some of it mentions. Each mention has to be replied to once, if only
+  to say that too many wait. Every half a minute another model is published, which the bot takes while it answers. For
+  each tenth of the time: mentions, those answered and refused, within what time, and the bot's memory at its end. An
+  overload is five times as much of everything.
 """
 
 import argparse
 import asyncio
 import itertools
 import json
+import math
 import os
 import random
 import shutil
@@ -24,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -33,10 +37,12 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bot.cog import BUSY, COOLDOWN, FAILURE  # noqa: E402
 from tests.benchmarks.load import LINES  # noqa: E402
 from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer  # noqa: E402
 
 SWAP = 30.0  # seconds
+PARTS, OVERLOAD, CALM = 10, 5.0, 30.0  # of the time; times as much as usual; seconds that are watched after that
 PATIENCE = 30.0  # seconds for a reply
 GUILDS = 100  # for the overhead: or there would be too many mentions in a channel
 
@@ -100,55 +106,110 @@ async def measure_overhead(mentions: int, models: Path) -> None:
         )
 
 
-async def measure_load(options: argparse.Namespace, models: Path, names: Sequence[str]) -> None:
-    """Print what became of all mentions."""
-    rng, asked, swaps = random.Random(1), dict[int, float](), 0
-    delays: list[float] = []
-    async with running("chinwag", models, options.guilds) as bot:
-        server, lines, seen = bot.server, LINES.split("|"), 0
-        channels = [id for id, channel in server.channels.items() if channel["type"] == 0]
-        members = [server.user(f"member {number}") for number in range(10 * options.guilds)]
-        begin = time.perf_counter()
-        swap, memory, tenth = begin + SWAP, 0.0, begin + options.seconds / 10
-        times = itertools.accumulate(rng.expovariate(options.messages) for _ in itertools.count())
+class Load:
+    """Chat in many servers, some of it for the bot."""
 
-        def look() -> None:
-            nonlocal seen
-            replies, now = server.replies_since(seen), time.perf_counter()
-            seen += len(replies)
-            for reply in replies:
-                delays.append(now - asked[int(reply["message_reference"]["message_id"])])
+    def __init__(self, bot: Bot, options: argparse.Namespace, publish: Callable[[], None]) -> None:
+        self._bot, self._options, self._publish, self._rng = bot, options, publish, random.Random(1)
+        self._channels = [id for id, channel in bot.server.channels.items() if channel["type"] == 0]
+        self._members = [bot.server.user(f"member {number}") for number in range(10 * options.guilds)]
+        self._swap = time.perf_counter() + SWAP
+        self._seen = 0
+        self._untold: tuple[str, range, float] | None = None
+        self.asked: dict[int, float] = {}
+        self.delays: dict[int, float] = {}
+        self.refused: set[int] = set()
 
-        for due in times:
-            if due > options.seconds:
-                break
+    def look(self) -> None:
+        """Take note of new replies."""
+        replies, now = self._bot.server.replies_since(self._seen), time.perf_counter()
+        self._seen += len(replies)
+        for reply in replies:
+            mention = int(reply["message_reference"]["message_id"])
+            self.delays.setdefault(mention, now - self.asked[mention])
+            if reply["content"] in (BUSY, FAILURE) or reply["content"].startswith(COOLDOWN[:20]):
+                self.refused.add(mention)
+
+    async def chat(self, seconds: float, times: float = 1.0) -> range:
+        """Let people talk, so many times as much as usual; the ids of the mentions are in the range."""
+        options, rng, server, lines = self._options, self._rng, self._bot.server, LINES.split("|")
+        begin, first = time.perf_counter(), None
+        dues = itertools.accumulate(rng.expovariate(options.messages * times) for _ in itertools.count())
+        for due in itertools.takewhile(lambda due: due < seconds, dues):
             while time.perf_counter() < begin + due:
                 await asyncio.sleep(min(0.005, begin + due - time.perf_counter()))
-                look()
+                self.look()
             mention = rng.random() < options.mentions_a_second / options.messages
             text = f"{server.mention} {rng.choice(lines)}" if mention else rng.choice(lines)
             start = time.perf_counter()
-            said = await server.say(rng.choice(members), text, channel=rng.choice(channels))
+            said = await server.say(rng.choice(self._members), text, channel=rng.choice(self._channels))
+            first = first or int(said["id"])
             if mention:
-                asked[int(said["id"])] = start
-            if start > swap:
-                swaps, swap = swaps + 1, start + SWAP
-                (models / "current.new").write_text(names[swaps % len(names)], encoding="utf-8")
-                os.replace(models / "current.new", models / "current")
-            if start > tenth and not memory:
-                memory = await bot.ask("memory")
-        while seen < len(asked) and time.perf_counter() < begin + options.seconds + PATIENCE:
+                self.asked[int(said["id"])] = start
+            if start > self._swap:
+                self._swap = start + SWAP
+                self._publish()
+        return range(first or 0, int(said["id"]) + 1)
+
+    async def finish(self) -> None:
+        """Wait for the last replies."""
+        end = time.perf_counter() + PATIENCE
+        while len(self.delays) < len(self.asked) and time.perf_counter() < end:
             await asyncio.sleep(0.02)
-            look()
-        end, outcomes = await bot.ask("memory"), await bot.ask("outcomes")
-    counted = Counter(int(reply["message_reference"]["message_id"]) for reply in server.replies)
-    ordered = sorted(delays)
-    print(f"{len(asked)} mentions in {options.seconds:.0f} s and {options.guilds} servers, {swaps} new models taken")
+            self.look()
+
+    async def part(self, name: str, seconds: float, times: float = 1.0) -> range:
+        """Let people talk and, as the replies may take a while, print what became of the part before."""
+        mentions = await self.chat(seconds, times)
+        memory = await self._bot.ask("memory")
+        self.tell()
+        self._untold = (name, mentions, memory)
+        return mentions
+
+    def tell(self) -> None:
+        """Print what became of the last part."""
+        if self._untold is None:
+            return
+        name, mentions, memory = self._untold
+        asked = [mention for mention in self.asked if mention in mentions]
+        refused = sum(mention in self.refused for mention in asked)
+        delays = sorted(self.delays[mention] for mention in asked if mention in self.delays) or [math.nan]
+        shares = "".join(f"{1000 * delays[int(share * (len(delays) - 1))]:>8.0f}" for share in (0.5, 0.95, 0.99, 1.0))
+        print(f"{name:<22}{len(asked):>9}{len(delays) - refused:>9}{refused:>9}{shares}{memory:>9.0f}", flush=True)
+
+    def recovered(self, mentions: range) -> float:
+        """Seconds after the first of some mentions from which on none was refused or took more than a second."""
+        asked = [mention for mention in self.asked if mention in mentions]
+        late = [each for each in asked if each in self.refused or self.delays.get(each, PATIENCE) > 1.0]
+        return self.asked[late[-1]] - self.asked[asked[0]] if late else 0.0
+
+
+async def measure_load(options: argparse.Namespace, models: Path, names: Sequence[str]) -> None:
+    """Print what became of all mentions."""
+    swaps = itertools.count(1)
+
+    def publish() -> None:
+        (models / "current.new").write_text(names[next(swaps) % len(names)], encoding="utf-8")
+        os.replace(models / "current.new", models / "current")
+
+    async with running("chinwag", models, options.guilds) as bot:
+        load = Load(bot, options, publish)
+        heads = "".join(f"{head:>8}" for head in ("50 %", "95 %", "99 %", "all, ms"))
+        print(f"{'':<22}{'mentions':>9}{'answered':>9}{'refused':>9}{heads}{'MiB':>9}")
+        for number in range(1, PARTS + 1):
+            await load.part(f"{number * options.seconds / PARTS:.0f} s", options.seconds / PARTS)
+        if options.overload:
+            await load.part(f"{options.overload:.0f} s of {OVERLOAD:.0f} times that", options.overload, OVERLOAD)
+            calm = await load.part("after it", CALM)
+        await load.finish()
+        load.tell()
+        if options.overload:
+            print(f"all answered within a second again {load.recovered(calm):.1f} s after it")
+        outcomes = await bot.ask("outcomes")
+    counted = Counter(int(reply["message_reference"]["message_id"]) for reply in bot.server.replies)
     once, often = sum(count == 1 for count in counted.values()), sum(count > 1 for count in counted.values())
-    print(f"answered once {once}, more often {often}, never {len(asked.keys() - counted.keys())}; {outcomes}")
-    for share in (0.5, 0.95, 0.99):
-        print(f"{share:.0%} within {1000 * ordered[int(share * (len(ordered) - 1))]:.0f} ms")
-    print(f"memory {memory:.0f} MiB after a tenth, {end:.0f} MiB at the end")
+    print(f"replied to once {once}, more often {often}, never {len(load.asked.keys() - counted.keys())}; {outcomes}")
+    print(f"{next(swaps) - 1} new models taken")
 
 
 async def serve(kind: str, base: str, models: Path) -> None:
@@ -224,6 +285,7 @@ def main() -> None:
     parser.add_argument("--guilds", type=int, default=200)
     parser.add_argument("--messages", type=float, default=50.0)
     parser.add_argument("--mentions-a-second", type=float, default=5.0)
+    parser.add_argument("--overload", type=float, default=0.0, metavar="SECONDS")
     parser.add_argument("--base", help=argparse.SUPPRESS)
     parser.add_argument("--models", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -48,7 +48,7 @@ class Talk:
 
 
 def replies_to(server: DiscordServer, message: Payload) -> list[Payload]:
-    return [each for each in server.replies if each["message_reference"]["message_id"] == message["id"]]
+    return [each for each in server.replies if int(each["message_reference"]["message_id"]) == int(message["id"])]
 
 
 def tell(begun: float, progress: Payload) -> None:
