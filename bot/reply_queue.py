@@ -20,7 +20,7 @@ class BusyError(Exception):
     """More questions wait than can be answered soon."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Waiting:
     question: Question
     server: int
@@ -31,11 +31,17 @@ class ReplyQueue:
     """Hands questions to a model in small batches, a server's turn after another's.
 
     A question that finds the queue full is refused, but for a server with fewer questions in it than another has:
-    then the last one of the busiest server is.
+    then the last one of the busiest server is. So is one that has waited for too long.
     """
 
     def __init__(
-        self, model_of: Callable[[int], ReplyModel], *, workers: int, max_waiting: int = 32, max_batch: int = 4
+        self,
+        model_of: Callable[[int], ReplyModel],
+        *,
+        workers: int,
+        max_waiting: int = 32,
+        max_batch: int = 4,
+        patience: float = 15.0,
     ) -> None:
         """Answer nothing yet.
 
@@ -44,8 +50,10 @@ class ReplyQueue:
             workers: threads that it answers in.
             max_waiting: questions that wait, besides those that are being answered.
             max_batch: questions that a thread answers together, which is faster and lets each wait for the longest.
+            patience: seconds that a question waits at most.
         """
         self._model_of, self._workers, self._max_waiting, self._max_batch = model_of, workers, max_waiting, max_batch
+        self._patience = patience
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="reply", initializer=_give_way)
         self._waiting: dict[int, deque[_Waiting]] = {}
         """Of each server; the one whose turn it is comes first."""
@@ -64,16 +72,21 @@ class ReplyQueue:
             server: whose question it is.
 
         Raises:
-            BusyError: too many wait.
+            BusyError: too many wait, or for too long.
             Exception: whatever the model raises.
         """
-        waiting = _Waiting(question, server, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(question, server, loop.create_future())
         self._enter(waiting)
+        timer = loop.call_later(self._patience, self._give_up, waiting)
         if len(self._tasks) < self._workers:
             task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await waiting.answer
+        try:
+            return await waiting.answer
+        finally:
+            timer.cancel()
 
     async def close(self) -> None:
         """Refuse all that waits, and wait for what is being answered."""
@@ -95,6 +108,16 @@ class ReplyQueue:
             if not last.answer.done():
                 last.answer.set_exception(BusyError())
         self._waiting.setdefault(server, deque()).append(waiting)
+
+    def _give_up(self, waiting: _Waiting) -> None:
+        """Refuse a question if it still waits."""
+        questions = self._waiting.get(waiting.server, deque())
+        if waiting in questions:
+            questions.remove(waiting)
+            if not questions:
+                del self._waiting[waiting.server]
+            if not waiting.answer.done():
+                waiting.answer.set_exception(BusyError())
 
     async def _work(self) -> None:
         """Answer until nothing waits; a thread takes no more than its share, so that no other is idle."""

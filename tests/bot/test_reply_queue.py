@@ -68,6 +68,21 @@ async def test_questions_that_wait_are_answered_together(model: ScriptedModel, h
     assert asked(model) == ["x", "a1", "a2", "a3", "a4"]
 
 
+async def test_who_has_waited_for_long_is_refused_but_not_who_is_being_answered(model: ScriptedModel) -> None:
+    desk = Desk(model, workers=1, max_batch=3, patience=0.05)
+    model.free.clear()
+    await desk.ask("x")
+    await until(lambda: model.busy)
+    await desk.ask("a1", "a2")
+    await until(lambda: desk.answers["a2"].done())
+    assert len(desk.queue) == 0
+    model.free.set()
+    assert await desk.outcome() == {"x": "sure", "a1": BusyError, "a2": BusyError}
+    await desk.ask("a3")
+    assert (await desk.outcome())["a3"] == "sure"
+    await desk.queue.close()
+
+
 async def test_servers_take_turns(model: ScriptedModel, held: Desk) -> None:
     await held.ask("a1", "a2", "a3", "b1")
     model.free.set()
