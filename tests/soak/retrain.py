@@ -11,7 +11,6 @@ import asyncio
 import os
 import re
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
@@ -48,7 +47,8 @@ class Talk:
 
 
 def replies_to(server: DiscordServer, message: Payload) -> list[Payload]:
-    return [each for each in server.replies if int(each["message_reference"]["message_id"]) == int(message["id"])]
+    answered = ((each, each.get("message_reference", {}).get("message_id", 0)) for each in server.replies)
+    return [each for each, target in answered if int(target) == int(message["id"])]
 
 
 def tell(begun: float, progress: Payload) -> None:
@@ -78,34 +78,34 @@ async def soak(exports: list[Path], folder: Path) -> None:
         for each in exports[1:]:
             (shutil.copytree if each.is_dir() else shutil.copy)(each, kept / each.name)
         process = await start(server, folder)
-        await talk.ask(CALM)
-        before, talk.delays = talk.delays, []
-        file = (exports[0].name, exports[0].read_bytes())
-        token = await server.command(admin, "chinwag-admin", "retrain", files={"logs1": file})
-        await server.until(lambda: len(server.answers.get(token, ())) > 1, patience=60)
-        print(server.answers[token][-1]["content"])
-        (progress,) = [each for each in server.messages.values() if each.get("components")]
-        shown, begun, killed = "", time.perf_counter(), False
-        own = folder / "models" / "guilds" / server.guild_id
-        while progress.get("components"):
-            await talk.ask()
-            state = re.sub(r"\d", "#", progress["content"])
-            if state != shown:
-                shown = state
-                print(
-                    f"{time.perf_counter() - begun:6.0f} s: {' / '.join(progress['content'].splitlines())}", flush=True
-                )
-            if not killed and time.perf_counter() - begun > KILL_AFTER:
-                killed = True
-                process.send_signal(signal.SIGKILL)
-                await process.wait()
-                process = await start(server, folder)
-        tell(begun, progress)
-        await talk.ask(CALM)
-        process.terminate()
-        await process.wait()
+        try:
+            await talk.ask(CALM)
+            before, talk.delays = talk.delays, []
+            token = await server.command(
+                *(admin, "chinwag-admin", "retrain"), files={"logs1": (exports[0].name, exports[0].read_bytes())}
+            )
+            await server.until(lambda: len(server.answers.get(token, ())) > 1, patience=60)
+            print(server.answers[token][-1]["content"])
+            (progress,) = [each for each in server.messages.values() if each.get("components")]
+            shown, begun, killed = "", time.perf_counter(), False
+            while progress.get("components"):
+                await talk.ask()
+                if (state := re.sub(r"\d", "#", progress["content"])) != shown:
+                    shown = state
+                    tell(begun, progress)
+                if not killed and time.perf_counter() - begun > KILL_AFTER:
+                    killed = True
+                    process.kill()
+                    await process.wait()
+                    process = await start(server, folder)
+            tell(begun, progress)
+            await talk.ask(CALM)
+        finally:
+            process.terminate()
+            await process.wait()
         asked = [each for each in server.messages.values() if server.mention in each["content"]]
         once = sum(len(replies_to(server, each)) == 1 for each in asked)
+    own = folder / "models" / "guilds" / server.guild_id
     live = (own / CURRENT).resolve().name if (own / CURRENT).exists() else "the shipped one"
     print(f"{once} of {len(asked)} mentions answered once; live: {live} of {[each.name for each in bundles(own)]}")
     for name, delays in (("before", before), ("during and after", talk.delays)):
