@@ -172,6 +172,7 @@ def test_what_is_read_as_a_last_resort_is_left_out_beside_an_export(tmp_path: Pa
         ),
         ("matryoshka.gz", gzip.compress(gzip.compress(line("1").encode())), "is no chat export that Chinwag knows"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,  # packed bytes hold the time: no two workers' agree
 )
 def test_what_cannot_be_read_is_one_plain_sentence_with_the_name(
     tmp_path: Path, name: str, content: bytes | None, complaint: str
