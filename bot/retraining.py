@@ -19,6 +19,7 @@ from typing import Any
 from model.bundle import bundles, live_bundle, remove
 from model.consent import FILE_NAME as CONSENT
 from model.lock import is_locked
+from model.replacing import replace
 
 logger = logging.getLogger(__name__)
 
@@ -323,7 +324,7 @@ def _write(path: Path, facts: dict[str, Any]) -> None:
     """Replace a file of JSON in one step."""
     temporary = path.with_name(f".{path.name}.of-the-bot")  # the process has one of its own
     temporary.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(temporary, path)
+    replace(temporary, path)
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from model import ChinwagError
+from model.replacing import replace
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 """The shipped bundle: what answers where nothing has been trained."""
@@ -35,6 +36,7 @@ COPIES = "copies.npz"
 """The index of what single people said in the data that the network has learned from (see `model.copies`)."""
 FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER, COPIES)
 
+_IS_WINDOWS = os.name == "nt"
 _MOST_TOKENS = 4096
 _REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"
 
@@ -240,16 +242,18 @@ def _point(current: Path, name: str) -> None:
     temporary = current.with_name(f".{CURRENT}.{os.getpid()}")
     temporary.unlink(missing_ok=True)
     try:
+        if _IS_WINDOWS:  # a link to a folder is a folder there, which no file can replace
+            raise NotImplementedError
         temporary.symlink_to(name, target_is_directory=True)
-    except (OSError, NotImplementedError):  # Windows without developer mode, FAT, some network shares
+    except (OSError, NotImplementedError):  # FAT, some network shares
         temporary.write_text(name + "\n", encoding="utf-8")
         _sync(temporary)
-    os.replace(temporary, current)
+    replace(temporary, current)
 
 
 def _sync(path: Path) -> None:
     directory = path.is_dir()
-    if directory and os.name == "nt":  # Windows syncs no directories, and needs not
+    if directory and _IS_WINDOWS:  # Windows syncs no directories, and needs not
         return
     descriptor = os.open(path, os.O_RDONLY if directory else os.O_RDWR)
     try:

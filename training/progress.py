@@ -1,7 +1,6 @@
 """How far long work is: a bar for people and, where one is wanted, a small file for programs."""
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from tqdm import tqdm
 
 from model import ChinwagError
 from model.lock import locked
+from model.replacing import replace
 
 _INTERVAL = 1.0  # seconds between two looks of a program at the file
 
@@ -51,7 +51,7 @@ def tell(**facts: Any) -> None:
         return
     temporary = _file.with_name(f".{_file.name}.new")
     temporary.write_text(json.dumps({"at": time.time(), **facts}), encoding="utf-8")
-    os.replace(temporary, _file)
+    replace(temporary, _file)
 
 
 class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only

@@ -18,7 +18,7 @@ import keras
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from model import ChinwagError
@@ -174,9 +174,11 @@ def _study(folder: Path, dataset: Dataset, preset: Preset, trial_time: float, se
     """The trials of this search so far; one that was killed is queued again."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     ids = [side.ids for split in (dataset.train, dataset.validation) for side in (split.contexts, split.replies)]
+    file = str(folder / _STUDY)
     study = optuna.create_study(
         study_name=fingerprint([asdict(preset), trial_time, seed], ids),
-        storage=JournalStorage(JournalFileBackend(str(folder / _STUDY))),  # SQLite would sync at each report
+        # SQLite would sync at each report; and the lock of choice is a link, which not every Windows allows.
+        storage=JournalStorage(JournalFileBackend(file, JournalFileOpenLock(file))),
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_FIRST_TRIALS, n_warmup_steps=_COMPARED_FROM),
         load_if_exists=True,
     )

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from typing import ParamSpec, TypeVar
 from model import ChinwagError
 
 _THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+_MOST_ON_WINDOWS = 61  # what a process can wait for there
 _AHEAD = 2  # tasks that wait for each process, so that none is idle while a result is taken
 
 _Task = TypeVar("_Task")
@@ -31,6 +33,8 @@ class Workers:
     def __init__(self, count: int) -> None:
         for variable in _THREADS:  # of NumPy in each process: there are as many processes as cores
             os.environ.setdefault(variable, "1")
+        if sys.platform == "win32":
+            count = min(count, _MOST_ON_WINDOWS)
         # Spawned, not forked: the same on all systems, and safe beside threads.
         self._count = count
         context = multiprocessing.get_context("spawn")

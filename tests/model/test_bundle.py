@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from model import bundle as module
 from model.bundle import (
     CURRENT,
     ENCODER,
@@ -100,6 +101,14 @@ def test_links_and_plain_files_replace_each_other(tmp_path: Path, monkeypatch: p
     directory = put(tmp_path)
     assert live_bundle(tmp_path) == directory
     assert (tmp_path / CURRENT).is_symlink()
+
+
+def test_on_windows_there_are_no_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_IS_WINDOWS", True)  # where a link to a folder cannot be replaced
+    directories = [put(tmp_path), put(tmp_path)]
+    assert (tmp_path / CURRENT).read_text(encoding="utf-8").strip() == directories[1].name
+    assert not (tmp_path / CURRENT).is_symlink()
+    assert live_bundle(tmp_path) == directories[1]
 
 
 def test_names_made_in_one_second_differ_and_sort_by_age(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """JSON Lines: the normal form, and other names for the same things."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,17 @@ def test_times_are_iso_8601_or_counted_since_the_epoch(tmp_path: Path, time: obj
 
 def test_a_time_as_in_mail_is_read(tmp_path: Path) -> None:
     assert one(tmp_path, BARE | {"timestamp": "Fri, 05 Jan 2024 21:07:03 +0100"}).timestamp == SECOND - 0.5
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="its zone cannot be changed here")
+def test_a_time_without_a_zone_is_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        assert one(tmp_path, BARE | {"timestamp": "Fri, 05 Jan 2024 20:07:03 -0000"}).timestamp == SECOND - 0.5
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_times_that_nobody_understands_are_ignored_all_together(tmp_path: Path) -> None:

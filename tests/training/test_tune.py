@@ -1,6 +1,7 @@
 """The search for a better preset: on made-up trainings that take no time, and once on real ones."""
 
 import math
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,14 @@ def test_a_search_that_was_killed_goes_on_with_the_trial_it_was_killed_in(search
     assert [attempt.number for attempt in found.attempts[:4]] == [0, 1, 2, 4]
     again = search(training=killed)
     assert again == found
+
+
+def test_it_needs_no_links(search: Callable[..., Tuning], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("A required privilege is not held by the client")  # as Windows says
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    assert len(search(trials=1).attempts) == 1
 
 
 def test_ctrl_c_ends_it_with_the_best_so_far(search: Callable[..., Tuning]) -> None:

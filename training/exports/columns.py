@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
@@ -179,4 +180,5 @@ def _printed(time: str) -> float:
     try:
         return seconds_since_epoch(time.removesuffix(" UTC"))
     except ValueError:
-        return parsedate_to_datetime(time).timestamp()
+        moment = parsedate_to_datetime(time)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
