@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from bot.doctor import _TRAINING
 from training.__main__ import _EXTRA
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BUILD = PROJECT["build-system"]["requires"]
 LIGHT = PROJECT["project"]["dependencies"]
