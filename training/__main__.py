@@ -720,9 +720,15 @@ def _scratch(beside: Path, name: str = ".retrain") -> Iterator[Path]:
     except Exception as error:
         over = isinstance(error, typer.Exit)  # with a model that is not published
         if over or not any(scratch.rglob("*.safetensors")):
-            shutil.rmtree(scratch, ignore_errors=True)
+            _discard(scratch)
         raise
+    _discard(scratch)
+
+
+def _discard(scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
+    if scratch.exists():
+        typer.echo(f"{scratch} could not be deleted: delete it, it holds what people wrote.", err=True)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -92,10 +93,11 @@ class RaggedIds:
 
     @classmethod
     def open(cls, directory: Path, name: str) -> "RaggedIds":
-        """Map the files that `RaggedWriter` wrote."""
-        offsets = np.memmap(directory / f"{name}.offsets", np.uint64, "r")
+        """Map the files that `RaggedWriter` wrote; on Windows, read them: it deletes no file that is mapped."""
+        load = np.fromfile if os.name == "nt" else partial(np.memmap, mode="r")
+        offsets = load(directory / f"{name}.offsets", np.uint64)
         path = directory / f"{name}.ids"
-        ids = np.memmap(path, np.uint16, "r") if path.stat().st_size else np.empty(0, np.uint16)
+        ids = load(path, np.uint16) if path.stat().st_size else np.empty(0, np.uint16)
         if int(offsets[-1]) != len(ids):
             raise DatasetError(f"{path} is damaged: prepare the dataset again.")
         return cls(ids, offsets)

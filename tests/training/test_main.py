@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -57,6 +58,12 @@ def trained(small: Path, tmp_path: Path) -> Path:
     result = call("retrain", small, "--models", tmp_path / "models", "--preset", "classic", "--epochs", "2")
     assert result.exit_code == 0, result.output
     return tmp_path / "models"
+
+
+def test_a_dataset_that_cannot_be_deleted_is_told(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.__main__.shutil", SimpleNamespace(rmtree=lambda path, ignore_errors: None))
+    result = call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--epochs", "1")
+    assert f"{tmp_path / 'm' / '.retrain'} could not be deleted: delete it" in result.stderr
 
 
 def test_retrain_publishes_a_model_that_says_what_it_is(trained: Path) -> None:
