@@ -207,12 +207,12 @@ async def test_an_unreachable_server_is_one_sentence(start: Start) -> None:
 async def test_it_runs_until_a_signal(start: Start, server: DiscordServer, name: str) -> None:
     async with start("run") as process:
         assert process.stdout is not None
-        ready = await asyncio.wait_for(process.stdout.readline(), 10)
+        ready = await asyncio.wait_for(process.stdout.readline(), 30)
         assert ready.startswith(b"chinwag is ready on 1 server. Add it to another one: https://discord.com/oauth2/")
         await server.say(server.user("alice"), f"{server.mention} my secret")
         await server.until(lambda: server.replies)
         process.send_signal(signal.Signals[name])
-        out, err = await asyncio.wait_for(process.communicate(), 10)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
     assert b"Traceback" not in err
     assert b"my secret" not in err
@@ -301,7 +301,7 @@ async def answer(server: DiscordServer, token: str, count: int) -> str:
 async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused: int) -> None:
     async with start("run", CHINWAG_METRICS=str(unused)) as process:
         assert process.stdout is not None
-        await asyncio.wait_for(process.stdout.readline(), 10)
+        await asyncio.wait_for(process.stdout.readline(), 30)
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{unused}/healthz") as response:
                 assert response.status == 200
@@ -313,7 +313,7 @@ async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused:
 async def test_nothing_is_served_unless_it_is_asked_for(start: Start) -> None:
     async with start("run") as process:
         assert process.stdout is not None
-        await asyncio.wait_for(process.stdout.readline(), 10)
+        await asyncio.wait_for(process.stdout.readline(), 30)
         assert not listening(process.pid)
 
 
@@ -346,12 +346,12 @@ async def test_all_output_is_json_where_that_is_wanted(start: Start, server: Dis
         assert process.stderr is not None
         lines: list[bytes] = []
         while not lines or b"is ready on 1 server" not in lines[-1]:
-            lines.append(await asyncio.wait_for(process.stderr.readline(), 10))
+            lines.append(await asyncio.wait_for(process.stderr.readline(), 30))
         await server.gateway.dispatch("MESSAGE_CREATE", {"id": "no number", "content": f"secret {server.token}"})
         await server.say(server.user("alice"), f"{server.mention} my secret")
         await server.until(lambda: server.replies)
         process.send_signal(signal.SIGTERM)
-        out, err = await asyncio.wait_for(process.communicate(), 10)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
     err = b"".join(lines) + err
     entries = [json.loads(line) for line in err.splitlines()]
