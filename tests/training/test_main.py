@@ -331,7 +331,7 @@ class TestPrepare:
     @pytest.mark.parametrize(
         "where",
         [
-            *("conversations.Conversations.turns", "dataset.RaggedWriter.extend", "dataset._close"),
+            *("conversations.Conversations.turns", "prepare._encode"),
             *("prepare.write_report", "prepare.os.replace"),
         ],
     )
