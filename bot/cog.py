@@ -188,9 +188,21 @@ class Chinwag(commands.Cog):
         if value is None or payload.user_id == self._me or answer is None or answer.exchange is None:
             return
         try:
-            await asyncio.to_thread(self._stores.feedback.vote, answer.exchange, payload.user_id, value)
+            await asyncio.to_thread(self._keep_vote, answer.exchange, payload.user_id, value)
         except Exception:
             logger.exception("A vote could not be kept.")
+
+    def _keep_vote(self, exchange: Exchange, member: int, value: int) -> None:
+        """Keep a vote, unless somebody who speaks there has opted out since the answer was given, or does meanwhile."""
+        if self._is_out(exchange):
+            return
+        self._stores.feedback.vote(exchange, member, value)
+        if self._is_out(exchange):
+            self._stores.feedback.forget(exchange.message)
+
+    def _is_out(self, exchange: Exchange) -> bool:
+        excluded = self._stores.consent.excluded()
+        return any(turn.speaker in excluded for turn in exchange.turns)
 
     @property
     def _me(self) -> int:

@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from model import ChinwagError
 from model.attention import Attention
-from model.bundle import CURRENT, live_bundle
+from model.bundle import CURRENT, PRETRAINED, live_bundle
 from model.dialogue import Turn
 from model.reply import Question, Reply
 
@@ -56,27 +57,51 @@ def load_chatbot(directory: Path) -> ReplyModel:
 
 
 class LiveModel:
-    """Answers with the live bundle of a models folder, whichever that is at the time."""
+    """Answers with the live bundle of a models folder, whichever that is at the time.
 
-    def __init__(self, models: Path, *, load: Callable[[Path], ReplyModel] = load_chatbot) -> None:
+    Attributes:
+        trouble: why another model answers than the live one, in a sentence; None where the live one does.
+    """
+
+    def __init__(
+        self,
+        models: Path,
+        *,
+        load: Callable[[Path], ReplyModel] = load_chatbot,
+        instead: Callable[[], ReplyModel] | None = None,
+    ) -> None:
         """Load the live bundle.
 
+        Args:
+            models: the folder.
+            load: loads a bundle.
+            instead: gives what answers until there is a live bundle that can be loaded.
+
         Raises:
-            ModelFormatError: there is no readable model to start with.
+            ModelFormatError: there is no readable model to start with, nor anything instead.
         """
         self._models = models
         self._load = load
         self._lock = threading.Lock()
-        self._tried = live_bundle(models).resolve()
-        self._model = load(self._tried)
+        self._tried: Path | None = None
+        self._taken: Path | None = None
+        self.trouble: str | None = None
+        try:
+            self._take(live_bundle(models).resolve())
+        except Exception as error:
+            if instead is None:
+                raise
+            self._model = instead()
+            self._note(error)
 
     def replies(self, questions: Sequence[Question]) -> list[Reply]:
         """Answer each question, after a look for a newer model."""
         return self._current().replies(questions)
 
     def describe(self) -> dict[str, str]:
-        """What an admin may want to know of the live model, by headings."""
-        return {"Model": self._tried.name, **self._model.describe()}
+        """What an admin may want to know of the model that answers, by headings."""
+        told = {"Model": (self._taken or PRETRAINED).name, **self._model.describe()}
+        return {**told, "Instead of the live one": self.trouble} if self.trouble else told
 
     def rejected(self) -> dict[str, int]:
         """How many drafts of the live model were not said, by reason; a new model starts at none."""
@@ -91,12 +116,26 @@ class LiveModel:
             try:
                 directory = live_bundle(self._models).resolve()
                 if directory != self._tried:
-                    self._tried = directory  # a broken bundle is tried once, not at every message
-                    self._model = self._load(directory)
+                    self._take(directory)
                     logger.info("Took the new model %s.", directory.name)
-            except Exception:
-                logger.exception("Kept the old model: the new one cannot be loaded.")
+                elif directory == self._taken:
+                    self.trouble = None
+            except Exception as error:
+                self._note(error)
             return self._model
+
+    def _take(self, directory: Path) -> None:
+        self._tried = directory  # a broken bundle is tried once, not at every message
+        self._model = self._load(directory)
+        self._taken, self.trouble = directory, None
+
+    def _note(self, error: Exception) -> None:
+        """Say once why the live bundle does not answer."""
+        known = isinstance(error, ChinwagError)
+        trouble = str(error) if known else f"It cannot be loaded ({type(error).__name__}): my log says why."
+        if trouble != self.trouble:
+            self.trouble = trouble
+            logger.error("The live model of %s does not answer: %s", self._models, trouble, exc_info=not known)
 
 
 class ServerModels:
@@ -110,11 +149,15 @@ class ServerModels:
             load: loads a bundle.
             most: models of servers that are kept in memory; the one that was not asked for longest gives way.
 
+        Where that of the folder cannot be loaded, the shipped one answers; where that of a server cannot, the folder's.
+
         Raises:
-            ModelFormatError: there is no readable model to start with.
+            ModelFormatError: the shipped one cannot be loaded either.
         """
         self._models, self._load, self._most = models, load, most
-        self._default = LiveModel(models, load=load)
+        self._default = LiveModel(models, load=load, instead=lambda: load(PRETRAINED))
+        if self._default.trouble:
+            logger.error("The shipped model answers instead.")
         self._own: OrderedDict[int, LiveModel] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -128,11 +171,11 @@ class ServerModels:
         if not os.path.lexists(folder / CURRENT):
             return self._default
         with self._lock:
-            try:
-                model = self._own.pop(server, None) or LiveModel(folder, load=self._load)
-            except Exception:
-                logger.exception("Server %s is answered by the common model: its own cannot be loaded.", server)
-                return self._default
+            model = self._own.pop(server, None)
+            if model is None:
+                model = LiveModel(folder, load=self._load, instead=lambda: self._default)
+                if model.trouble:
+                    logger.error("Server %s is answered by the common model.", server)
             self._own[server] = model
             if len(self._own) > self._most:
                 self._own.popitem(last=False)

@@ -5,7 +5,8 @@ import io
 import logging
 import re
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,16 @@ from bot.live_model import Models
 from bot.retraining import DONE, QUEUED, Command, Job, Progress, Trainer, can_train, command
 from bot.stores import Stores
 from model import ChinwagError
-from model.bundle import Bundle, ModelFormatError, bundles, live_bundle, make_live, remove, report_of
+from model.bundle import (
+    Bundle,
+    ModelFormatError,
+    ModelVersionError,
+    bundles,
+    live_bundle,
+    make_live,
+    remove,
+    report_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -85,11 +95,17 @@ class ModelDesk:
         sources = await asyncio.to_thread(self._sources, guild)
         if not attached and not sources:
             raise DeskError(NOTHING.format(folder=f"{self._exports.name}/{guild}"))
-        folder = await asyncio.to_thread(self.trainer.new_folder)
+        with _on_disk(self._stores.folder):
+            folder = await asyncio.to_thread(self.trainer.new_folder)
+        message = None
         try:
             for number, each in enumerate(attached):
-                await each.save(folder / "exports" / _file_name(number, each.filename))
-            await asyncio.to_thread(self._add_liked, guild, folder / "exports")
+                content = await each.read()
+                with _on_disk(self._stores.folder):
+                    path = folder / "exports" / _file_name(number, each.filename)
+                    await asyncio.to_thread(path.write_bytes, content)
+            with _on_disk(self._stores.folder):
+                await asyncio.to_thread(self._add_liked, guild, folder / "exports")
             message = await self._post(interaction, "Training waits for its turn.", folder.name)
             job = Job(
                 *(folder, guild, message.channel.id, message.id, interaction.user.id),
@@ -97,10 +113,14 @@ class ModelDesk:
                 common=self._stores.folder,
                 sources=tuple(map(str, sources)),
             )
-            self.trainer.submit(job)
+            with _on_disk(self._stores.folder):
+                self.trainer.submit(job)
         except BaseException:
             if not (folder / "job.json").exists():
                 await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+                if message is not None:
+                    with suppress(discord.HTTPException):
+                        await message.edit(content="Training could not begin.", view=None)
             raise
         await interaction.followup.send(f"Training is on: {message.jump_url}", ephemeral=True)
 
@@ -199,12 +219,12 @@ class ModelsView(ui.View):
 
     def fill(self) -> None:
         """Look at all models, which takes a moment."""
-        live = live_bundle(self._folder)
+        live = _live(self._folder)
         names = [path.name for path in bundles(self._folder)][::-1][:_SHOWN]
-        lines = ["**Models of this server**, the newest first:"]
+        lines = ["**Models of this server**, the newest first; ▶ answers:"]
         for name in names:
-            lines.append(f"{'▶' if live.name == name else '•'} `{name}` {_figures(self._folder / name)}")
-        lines.append(f"{'▶' if live.parent != self._folder else '•'} the common one, which all servers begin with")
+            lines.append(f"{'▶' if live == name else '•'} `{name}` {_figures(self._folder / name)}")
+        lines.append(f"{'•' if live else '▶'} the common one, which all servers begin with")
         self.text = "\n".join(lines)[:2000]
         self._menu.options = [
             *(discord.SelectOption(label=name, default=name == self._chosen) for name in names),
@@ -237,8 +257,9 @@ class ModelsView(ui.View):
         path = self._folder / self._one()
         if path not in bundles(self._folder):
             raise DeskError("It cannot be deleted.")
-        if live_bundle(self._folder) == path:
-            raise DeskError("It is live: use another one first.")
+        with suppress(ModelFormatError):
+            if live_bundle(self._folder) == path:
+                raise DeskError("It is live: use another one first.")
         await asyncio.to_thread(remove, path)
         self._chosen = None
         await self._show_again(interaction)
@@ -315,9 +336,31 @@ def _file_name(number: int, given: str) -> str:
     return f"{number}{endings}"
 
 
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DeskError(
+            f"Nothing can be written where I run ({error.strerror}): have the operator make room in {folder}, or set "
+            "its permissions right."
+        ) from error
+
+
+def _live(folder: Path) -> str | None:
+    """The name of the model of a server's own that answers there; None where the common one does."""
+    try:
+        live = live_bundle(folder)
+        return Bundle.open(live).directory.name if live.parent == folder else None
+    except ModelFormatError:  # the bot falls back too
+        return None
+
+
 def _figures(bundle: Path) -> str:
     try:
         facts = Bundle.open(bundle).facts
+    except ModelVersionError:
+        return "(of another version of mine, which I cannot use: train a new one)"
     except ModelFormatError:
         return "(damaged)"
     figures = facts.training.get("figures")

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from model import ChinwagError
 from model.bundle import bundles, live_bundle, remove
 from model.consent import FILE_NAME as CONSENT
 from model.lock import is_locked
@@ -32,10 +33,19 @@ KEPT_MODELS, KEPT_JOBS = 5, 20
 QUEUED, WORKING, DONE, FAILED = "queued", "working", "done", "failed"
 
 CANCELLED = "It was cancelled."
+OUT_OF_MEMORY = (
+    "It was ended from outside, most likely because memory ran out: have the operator make 2 GB free where I run, or "
+    "train elsewhere (`chinwag-train retrain`) and copy the models folder. Asked again with the same chat logs, I go "
+    "on where it was."
+)
+DISK_FULL = "The disk is full: have the operator make room where my models are, and ask again with the same chat logs."
 
 _JOB, _PROGRESS, _LOG, _EXPORTS, _PID = "job.json", "progress.json", "log.txt", "exports", "pid"
 _LAST_LINE = 300  # characters of the log that a person is shown
 _NICE = 10
+_FIRST_TO_GO = "1000"  # of all processes, where Linux runs out of memory: better the training than the bot
+_KILLED = (-9, -6, None)  # the status of a process that was killed, gave up itself, or was started by a bot before
+_FULL = 1 << 20  # bytes free on a disk, or fewer
 _ABANDONED = 3600.0  # seconds after which a folder is no job that is still being made
 _PATIENCE = 60.0  # seconds for a process to end after it has told that it is over
 
@@ -165,6 +175,7 @@ class Trainer:
         self._folder, self._on_progress, self._command, self._interval = models / FOLDER, on_progress, command, interval
         self._models = models
         self._wanted = False
+        self._ended: dict[Path, Progress] = {}  # jobs whose end could not be written down
         self._at_work: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -209,7 +220,7 @@ class Trainer:
 
     def unfinished(self) -> list[Job]:
         """Those at work or queued, the one at work first."""
-        return [job for job in self.jobs() if not job.progress().over]
+        return [job for job in self.jobs() if not self._progress(job).over]
 
     async def cancel(self, name: str) -> bool:
         """End a job, if it is not over; what is live stays live.
@@ -221,9 +232,11 @@ class Trainer:
         job = next((job for job in jobs if job.folder.name == name), None)
         if job is None:
             return False
-        job.end(CANCELLED)
-        await asyncio.to_thread(self._kill, job)
-        job.end(CANCELLED)  # in case that the process told something in between
+        pid = await asyncio.to_thread(self._pid, job)
+        self._fail(job, CANCELLED)
+        if pid is not None:
+            await asyncio.to_thread(_kill, pid)
+        self._fail(job, CANCELLED)  # in case that the process told something in between
         if job.folder != self._at_work:
             await self._close(job)
         return True
@@ -240,23 +253,41 @@ class Trainer:
             await self._run(job)
         except Exception as error:
             logger.exception("The job %s failed.", job.folder.name)
-            job.end(f"It could not be started ({type(error).__name__}): my log says why.")
+            full = isinstance(error, OSError) and _is_full(job.folder)
+            self._fail(
+                job, DISK_FULL if full else f"It could not be started ({type(error).__name__}): my log says why."
+            )
         self._at_work = None
         await self._close(job)
 
     async def _close(self, job: Job) -> None:
-        await self._tell(job, await asyncio.to_thread(job.progress))
-        await asyncio.to_thread(self._tidy, job)
+        await self._tell(job, await asyncio.to_thread(self._progress, job))
+        try:
+            await asyncio.to_thread(self._tidy, job)
+        except (OSError, ChinwagError):
+            logger.exception("Not all that is no longer needed after job %s could be deleted.", job.folder.name)
+
+    def _progress(self, job: Job) -> Progress:
+        return self._ended.get(job.folder) or job.progress()
+
+    def _fail(self, job: Job, error: str) -> None:
+        """Note that a job has failed, if only in memory."""
+        try:
+            job.end(error)
+        except OSError as trouble:
+            logger.warning("The end of job %s cannot be written down: %s.", job.folder.name, trouble)
+            self._ended[job.folder] = Progress(FAILED, {"error": error})
 
     async def _run(self, job: Job) -> None:
         """Start a job, or find its process again, and tell how far it is until it is over."""
         if not await asyncio.to_thread(is_locked, job.folder):
             self._process = await asyncio.to_thread(self._start, job)
-        while not (progress := await asyncio.to_thread(job.progress)).over:
+        while not (progress := await asyncio.to_thread(self._progress, job)).over:
             if not await asyncio.to_thread(self._is_alive, job):
                 progress = await asyncio.to_thread(job.progress)  # it may have told in its last moment
                 if not progress.over:
-                    job.end(f"It ended without a word. {_last_line(job)}".strip())
+                    status = None if self._process is None else self._process.returncode
+                    self._fail(job, await asyncio.to_thread(_reason, job, status))
                 break
             await self._tell(job, progress if progress.state == WORKING else Progress(WORKING))
             for number, waiting in enumerate((await asyncio.to_thread(self.unfinished))[1:], 1):
@@ -282,28 +313,30 @@ class Trainer:
         if sys.platform != "win32":
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
-        (job.folder / _PID).write_text(str(process.pid), encoding="ascii")
+        if sys.platform == "linux":
+            with suppress(OSError):
+                Path(f"/proc/{process.pid}/oom_score_adj").write_text(_FIRST_TO_GO, encoding="ascii")
+        try:
+            (job.folder / _PID).write_text(str(process.pid), encoding="ascii")
+        except OSError:
+            _kill(process.pid)  # nobody could find it again
+            raise
         return process
 
     def _is_alive(self, job: Job) -> bool:
-        if self._process is not None:
-            return self._process.poll() is None
+        if self._process is not None and self._process.poll() is None:
+            return True
+        # One that was started before the bot was, and had not locked the folder yet when that looked.
         return is_locked(job.folder)
 
-    def _kill(self, job: Job) -> None:
-        """End the process of a job, and those that it has started."""
+    def _pid(self, job: Job) -> int | None:
+        """The process of a job, as it says itself or else as it was started; None if there is none."""
         try:
-            pid = int((job.folder / _PID).read_text(encoding="ascii"))
+            pid = int(job.progress().facts.get("pid") or (job.folder / _PID).read_text(encoding="ascii"))
         except (OSError, ValueError):
-            return  # it has not begun
+            return None  # it has not begun
         mine = self._process is not None and self._process.pid == pid
-        if not mine and not is_locked(job.folder):  # the number may be another process' by now
-            return
-        with suppress(OSError):
-            if sys.platform == "win32":
-                subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
-            else:
-                os.killpg(pid, signal.SIGTERM)
+        return pid if mine or is_locked(job.folder) else None  # the number may be another process' by now
 
     def _tidy(self, job: Job) -> None:
         """Delete the chat logs of a job that is over, old jobs, and the oldest models of its server."""
@@ -311,7 +344,7 @@ class Trainer:
         for folder in self._folder.iterdir():
             if not (folder / _JOB).exists() and folder.stat().st_mtime < time.time() - _ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)  # the bot was killed while it took the files
-        over = [each for each in self.jobs() if each.progress().over]
+        over = [each for each in self.jobs() if self._progress(each).over]
         for each in over[:-KEPT_JOBS]:
             shutil.rmtree(each.folder, ignore_errors=True)
         live = live_bundle(job.models).resolve()
@@ -325,6 +358,34 @@ def _write(path: Path, facts: dict[str, Any]) -> None:
     temporary = path.with_name(f".{path.name}.of-the-bot")  # the process has one of its own
     temporary.write_text(json.dumps(facts), encoding="utf-8")
     replace(temporary, path)
+
+
+def _kill(pid: int) -> None:
+    """End a process, and those that it has started."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            subprocess.run(["taskkill", "/F", "/T", "/PID", str(pid)], capture_output=True, check=False)
+        else:
+            os.killpg(pid, signal.SIGTERM)
+
+
+def _reason(job: Job, status: int | None) -> str:
+    """Why a process may have ended without a word, and what to do.
+
+    Args:
+        job: whose.
+        status: that it ended with, negative for a signal; None if it is not known.
+    """
+    line = _last_line(job)
+    if _is_full(job.folder):
+        return DISK_FULL
+    if status in _KILLED or any(each in line for each in ("MemoryError", "bad_alloc")):
+        return OUT_OF_MEMORY
+    return f"It ended without a word. {line}".strip()
+
+
+def _is_full(folder: Path) -> bool:
+    return shutil.disk_usage(folder).free < _FULL
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

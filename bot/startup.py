@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from collections.abc import Callable
 from functools import partial
@@ -46,11 +47,15 @@ def serve(config: BotConfig, token: str) -> None:
 def _alone(models: Path) -> contextlib.AbstractContextManager[None]:
     """Keep other bots out of a models folder, where it can be written."""
     folder = models / _BOT
-    try:
+    with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return contextlib.nullcontext()
-    return locked(folder)
+    if os.access(folder, os.W_OK):
+        return locked(folder)
+    logger.warning(
+        "%s cannot be written: I answer, but nothing can be set, nobody can opt out, and a second bot is not kept out.",
+        models,
+    )
+    return contextlib.nullcontext()
 
 
 def _serve(config: BotConfig, token: str) -> None:

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from model import ChinwagError
+from model.lock import locked
 from model.replacing import replace
 
 PRETRAINED = Path(__file__).parent / "pretrained"
@@ -37,12 +37,19 @@ COPIES = "copies.npz"
 FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER, COPIES)
 
 _IS_WINDOWS = os.name == "nt"
+_STAGING = ".new"
+"""In the models folder: what is locked by who makes a model, and what it is made in."""
+
 _MOST_TOKENS = 4096
 _REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"
 
 
 class ModelFormatError(ChinwagError):
     """A bundle cannot be used or written; the message says why and what to do, in one sentence."""
+
+
+class ModelVersionError(ModelFormatError):
+    """A bundle is of another version of Chinwag."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,13 +92,18 @@ class Bundle:
             training: whether training goes on from it: `TRAINING` is checked too, where it has not been left out.
 
         Raises:
-            ModelFormatError: it is missing, damaged or of another version.
+            ModelFormatError: it is missing or damaged.
+            ModelVersionError: it is of another version.
         """
         try:
             head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
             version = head["format"]
             if version != FORMAT:
-                raise ModelFormatError(f"The model in {directory} has format {version}, not {FORMAT}: {_REMEDY}.")
+                age, remedy = ("an older", _REMEDY) if version < FORMAT else ("a newer", f"update Chinwag, {_REMEDY}")
+                raise ModelVersionError(
+                    f"The model in {directory} was made by {age} Chinwag (it has format {version}, not {FORMAT}): "
+                    f"{remedy}."
+                )
             facts, files = BundleFacts(**head["facts"]), head["files"]
             for name in _files(directory) if training else FILES:
                 if _fingerprint(directory / name) != files[name]:
@@ -132,7 +144,7 @@ def make_live(models: Path, name: str | None) -> None:
     Raises:
         ModelFormatError: it is missing or damaged, or the folder cannot be written; what was live still is.
     """
-    with _plain_failure(models):
+    with writing(models):
         if name is None:
             (models / CURRENT).unlink(missing_ok=True)
         else:
@@ -146,29 +158,49 @@ def report_of(bundle: Path) -> Path:
 
 
 def remove(bundle: Path) -> None:
-    """Delete a bundle and the page about its training; the live one must not be."""
-    shutil.rmtree(bundle, ignore_errors=True)
-    report_of(bundle).unlink(missing_ok=True)
+    """Delete a bundle and the page about its training; the live one must not be.
+
+    Raises:
+        ModelFormatError: it cannot be deleted.
+    """
+    hidden = bundle.with_name(f".{bundle.name}")
+    with writing(bundle.parent):
+        shutil.rmtree(hidden, ignore_errors=True)
+        bundle.rename(hidden)  # at once: a bundle of which a part is missing is none that anybody should see
+        report_of(bundle).unlink(missing_ok=True)
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 @contextmanager
 def staging(models: Path) -> Iterator[Path]:
     """A new directory in a models folder to write a bundle's files into; it is gone afterwards unless published.
 
+    One process has it at a time. What others left that were killed is deleted first.
+
     Raises:
         ModelFormatError: the folder cannot be written.
+        LockedError: another process makes a model in this folder.
     """
-    try:
-        models.mkdir(parents=True, exist_ok=True)
-        directory = Path(tempfile.mkdtemp(prefix=".new-", dir=models))
-    except OSError as error:
-        raise ModelFormatError(
-            f"No model can be written to {models} ({error.strerror}): choose another folder with --models."
-        ) from error
-    try:
-        yield directory
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
+    folder = models / _STAGING
+    staged = folder / "bundle"
+    with writing(models):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        try:
+            with writing(models):
+                for left in (*models.glob(".[0-9]*"), *models.glob(f".{CURRENT}.*"), staged):
+                    _discard(left)
+                staged.mkdir()
+            yield staged
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _discard(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def publish(staged: Path, facts: BundleFacts) -> Path:
@@ -181,25 +213,30 @@ def publish(staged: Path, facts: BundleFacts) -> Path:
         ModelFormatError: it cannot be written; the bundle that was live still is.
     """
     target = keep(staged, facts)
-    with _plain_failure(target.parent):
+    with writing(target.parent):
         _point(target.with_name(CURRENT), target.name)
     return target
 
 
 def keep(staged: Path, facts: BundleFacts) -> Path:
     """Make a staged directory a bundle of its models folder, as `publish` does, but leave the live one live."""
-    models = staged.parent
-    with _plain_failure(models):
+    models = staged.parent.parent
+    with writing(models):
         seal(staged, facts)
+        staged.chmod(0o755)  # whoever runs the bot may not be whoever trained it
         target = _free_name(models)
         staged.rename(target)
-        target.chmod(0o755)  # temporary directories are private
         _sync(models)  # before `current` names it
     return target
 
 
 @contextmanager
-def _plain_failure(models: Path) -> Iterator[None]:
+def writing(models: Path) -> Iterator[None]:
+    """Turn what keeps files of a model from being written into one sentence.
+
+    Raises:
+        ModelFormatError: the disk is full, or the folder cannot be written.
+    """
     try:
         yield
     except OSError as error:
@@ -217,7 +254,7 @@ def seal(directory: Path, facts: BundleFacts) -> None:
     }
     (directory / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for path in directory.iterdir():
-        path.chmod(0o644)  # whoever runs the bot may not be whoever trained it
+        path.chmod(0o644)
         _sync(path)
     _sync(directory)
 
@@ -248,7 +285,11 @@ def _point(current: Path, name: str) -> None:
     except (OSError, NotImplementedError):  # FAT, some network shares
         temporary.write_text(name + "\n", encoding="utf-8")
         _sync(temporary)
-    replace(temporary, current)
+    try:
+        replace(temporary, current)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -5,6 +5,7 @@ The weights are stored once, as int8 with a scale for each output, under the nam
 published model. The float graphs, for checks, are the same graphs over unquantised weights. Needs the extra `train`.
 """
 
+import errno
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
@@ -42,14 +44,24 @@ def export(network: Seq2Seq, directory: Path, *, quantized: bool = True, trainin
         directory: where `weights.safetensors`, `encoder.onnx` and `decoder.onnx` go.
         quantized: int8 weights and products; else float32 throughout.
         training: write `training.safetensors` too, all weights in half precision for training to go on from.
+
+    Raises:
+        OSError: they cannot be written.
     """
     weights = {name: np.asarray(variable, np.float32) for name, variable in _variables(network).items()}
     if training:
-        save_file({name: value.astype(np.float16) for name, value in weights.items()}, directory / TRAINING)
-    save_file(dict(_quantize(weights)) if quantized else weights, directory / WEIGHTS)
+        _save({name: value.astype(np.float16) for name, value in weights.items()}, directory / TRAINING)
+    _save(dict(_quantize(weights)) if quantized else weights, directory / WEIGHTS)
     external = external_tensors(directory / WEIGHTS)
     for name, model in zip((ENCODER, DECODER), _GRAPHS[network.config.cell == "transformer"], strict=True):
         onnx.save(model(network.config, Graph(external)), directory / name)
+
+
+def _save(weights: dict[str, Array], path: Path) -> None:
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:  # as which it raises all that the system says of the file
+        raise OSError(errno.EIO, str(error)) from error
 
 
 def load_network(config: Seq2SeqConfig, directory: Path) -> Seq2Seq:

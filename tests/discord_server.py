@@ -232,6 +232,12 @@ class DiscordServer:
         channel = self.channels[message["channel_id"]]
         await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
 
+    async def react(self, user: Payload, message: Payload, emoji: str) -> None:
+        """React to a message of the guild's channel."""
+        reaction = {"user_id": user["id"], "message_id": message["id"], "channel_id": message["channel_id"]}
+        reaction |= {"guild_id": self.guild_id, "emoji": {"id": None, "name": emoji}, "burst": False, "type": 0}
+        await self.gateway.dispatch("MESSAGE_REACTION_ADD", reaction)
+
     async def command(
         self,
         user: Payload,

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
-from model import ChinwagError
 from model.bundle import CURRENT, PRETRAINED, Bundle, ModelFormatError, live_bundle
 from model.lock import LockedError, locked
+from training.failure import explain
 from training.loading import load_tensorflow
 
 if TYPE_CHECKING:
@@ -742,13 +742,17 @@ def _plain_failures() -> Iterator[None]:
         _fail(f"Training needs {error.name}: install Chinwag with its extra, pip install -e '.[train]'.", error)
     except KeyboardInterrupt as error:
         _fail("Interrupted; nothing was changed.", error)
-    except ChinwagError as error:
-        _fail(str(error), error)
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        _fail(sentence, error)
 
 
 def _fail(sentence: str, error: BaseException) -> None:
     logging.getLogger("training").debug("The command failed.", exc_info=error)
-    typer.echo(sentence, err=True)
+    with contextlib.suppress(OSError):  # there may be no room for what goes to a file
+        typer.echo(sentence, err=True)
     raise typer.Exit(1)
 
 

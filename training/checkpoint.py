@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class Checkpoint:
                 os.fsync(file.fileno())
             os.replace(temporary, self._path)
         except (OSError, SafetensorError) as error:
+            with suppress(OSError):
+                temporary.unlink()  # half of it, where there is no room
             raise CheckpointError(
                 f"No checkpoint can be written to {self._path.parent} ({error}): make room there."
             ) from error

@@ -173,7 +173,9 @@ def _claimed(out: Path) -> Iterator[None]:
                 if all(path.name.startswith(LOCK) for path in out.iterdir()):
                     shutil.rmtree(out, ignore_errors=True)
     except OSError as error:
-        raise DatasetError(f"{out} cannot be written ({error.strerror}): choose another folder.") from error
+        raise DatasetError(
+            f"{out} cannot be written ({error.strerror}): make room there, or choose another folder."
+        ) from error
 
 
 def _tally(summaries: Iterable[ReadingSummary], archive: Archive) -> Tally:

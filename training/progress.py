@@ -1,17 +1,18 @@
 """How far long work is: a bar for people and, where one is wanted, a small file for programs."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from model import ChinwagError
 from model.lock import locked
 from model.replacing import replace
+from training.failure import explain
 
 _INTERVAL = 1.0  # seconds between two looks of a program at the file
 
@@ -23,8 +24,8 @@ def told(file: Path | None) -> Iterator[None]:
     """Write all progress within the block to a file, as one JSON object that is replaced in one step.
 
     Its `state` is "working", "done" or "failed"; while it is "working", `stage`, `done` of `total`, `first` (what was
-    done before), `unit`, `started` and `at` (in seconds since 1970) tell how far it is, and `loss` how well. The folder
-    of the file is locked meanwhile.
+    done before), `unit`, `started` and `at` (in seconds since 1970) tell how far it is, and `loss` how well; `pid` is
+    this process. The folder of the file is locked meanwhile.
 
     Args:
         file: which; None for none.
@@ -38,20 +39,23 @@ def told(file: Path | None) -> Iterator[None]:
         try:
             yield
         except BaseException as error:
-            known = isinstance(error, ChinwagError)
-            tell(state="failed", error=str(error) if known else f"It ended early ({type(error).__name__}).")
+            tell(state="failed", error=explain(error) or f"It ended early ({type(error).__name__}).")
             raise
         finally:
             _file = None
 
 
 def tell(**facts: Any) -> None:
-    """Replace what the file says, if there is one; nothing is said after the end was told."""
+    """Replace what the file says, if there is one; nothing is said after the end was told.
+
+    Where there is no room for it nothing is said either: that ends no work.
+    """
     if _file is None or _ended(_file):
         return
     temporary = _file.with_name(f".{_file.name}.new")
-    temporary.write_text(json.dumps({"at": time.time(), **facts}), encoding="utf-8")
-    replace(temporary, _file)
+    with suppress(OSError):
+        temporary.write_text(json.dumps({"at": time.time(), "pid": os.getpid(), **facts}), encoding="utf-8")
+        replace(temporary, _file)
 
 
 class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only

@@ -23,6 +23,7 @@ from model.bundle import (
     publish,
     seal,
     staging,
+    writing,
 )
 from model.copies import CopyIndex
 from model.onnx_graph import export, load_network
@@ -103,6 +104,7 @@ def retrain(
         CheckpointError: the checkpoint cannot be written.
         ModelFormatError: the bundle to start from cannot be read, or the new one cannot be written.
         DatasetError: the dataset was prepared for another network.
+        LockedError: another process makes a model in the folder.
     """
     with staging(models) as staged:  # first of all: a folder that cannot be written should not cost hours
         with devices():
@@ -119,10 +121,11 @@ def retrain(
             max_reply_tokens=dataset.config.max_reply_tokens,
             training=_training_facts(dataset, start, config, history),
         )
-        export(network, staged, training=True)
-        (staged / TOKENIZER).write_bytes(dataset.tokenizer.to_bytes())
-        _copies(dataset, start).save(staged / COPIES)
-        seal(staged, facts)
+        with writing(models):
+            export(network, staged, training=True)
+            (staged / TOKENIZER).write_bytes(dataset.tokenizer.to_bytes())
+            _copies(dataset, start).save(staged / COPIES)
+            seal(staged, facts)
         figures = evaluate(staged, dataset)
         facts.training["figures"] = asdict(figures)
         before = _live(models, on_note)

@@ -153,8 +153,12 @@ def write_run_report(path: Path, report: RunReport) -> None:
     ]
     written = page(f"Training run {report.name}", _head(report), cards, footer=_FOOTER)
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(written, encoding="utf-8")
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(written, encoding="utf-8")
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _rival(before: Path | None, dataset: Dataset, replaced: bool) -> "list[Row]":

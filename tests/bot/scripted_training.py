@@ -3,10 +3,12 @@
     python scripted_training.py FOLDER MODELS STEP...
 
 Steps: `work` tells that it is half done; `wait` waits until there is a file `go` in the folder; `publish` and `keep`
-make a model and tell so; `fail` tells why it failed; `die` ends without a word.
+make a model and tell so; `fail` tells why it failed; `die` and `break` end without a word, of want of memory and of
+another fault; `killed` is killed; `full` does nothing.
 """
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -45,6 +47,10 @@ def main() -> None:
             elif step == "die":
                 print("a traceback\nMemoryError", file=sys.stderr)
                 sys.exit(1)
+            elif step == "break":
+                sys.exit("ImportError: nothing")
+            elif step == "killed":
+                os.kill(os.getpid(), 9)
 
 
 def make_bundle(models: Path) -> str:

@@ -99,6 +99,30 @@ class TestInDiscord:
         await place.alice.unreact(answer, "👍")
         assert place.liked(feedback) == []
 
+    @pytest.mark.parametrize("meanwhile", [False, True])
+    async def test_an_answer_to_who_has_opted_out_since_is_not_kept(
+        self,
+        place: "Place",
+        settings: GuildSettingsStore,
+        stores: Stores,
+        monkeypatch: pytest.MonkeyPatch,
+        meanwhile: bool,
+    ) -> None:
+        settings.change(place.guild.id, feedback=True)
+        answer = await place.ask("hello")
+        vote = Feedback.vote
+
+        def vote_late(feedback: Feedback, exchange: Exchange, member: int, value: int) -> None:
+            stores.consent.opt_out(str(place.alice.id))
+            vote(feedback, exchange, member, value)
+
+        if meanwhile:
+            monkeypatch.setattr(Feedback, "vote", vote_late)
+        else:
+            stores.consent.opt_out(str(place.alice.id))
+        await place.admin.react(answer, "👍")
+        assert place.liked(stores.feedback) == []
+
     async def test_a_deleted_answer_is_forgotten(
         self, place: "Place", settings: GuildSettingsStore, feedback: Feedback
     ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bot.live_model import LiveModel, ServerModels
-from model.bundle import ModelFormatError
+from model.bundle import PRETRAINED, ModelFormatError
 from model.reply import Question
 from tests.bot.conftest import Connect
 from tests.bot.scripted_model import ScriptedModel
@@ -21,6 +21,7 @@ class Shelf:
         self.folder = folder
         self.loaded: list[str] = []
         self.broken: set[str] = set()
+        self.faulty: set[str] = set()
 
     def publish(self, name: str) -> None:
         (self.folder / name).mkdir(parents=True, exist_ok=True)
@@ -30,6 +31,8 @@ class Shelf:
         self.loaded.append(directory.name)
         if directory.name in self.broken:
             raise ModelFormatError(f"{directory.name} is damaged; train again.")
+        if directory.name in self.faulty:
+            raise RuntimeError("a fault")
         return ScriptedModel(directory.name)
 
     def open(self) -> LiveModel:
@@ -76,8 +79,11 @@ def test_keeps_the_old_one_if_the_new_one_is_broken(shelf: Shelf, caplog: pytest
     assert [ask(model), ask(model)] == ["first", "first"]
     assert shelf.loaded == ["first", "second"]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    assert "Traceback" not in caplog.text
+    assert model.describe()["Instead of the live one"] == "second is damaged; train again."
     shelf.publish("third")
     assert ask(model) == "third"
+    assert "Instead of the live one" not in model.describe()
 
 
 def test_goes_back_to_the_old_one_after_a_broken_one(shelf: Shelf) -> None:
@@ -87,6 +93,28 @@ def test_goes_back_to_the_old_one_after_a_broken_one(shelf: Shelf) -> None:
     assert ask(model) == "first"
     shelf.publish("first")
     assert ask(model) == "first"
+    assert model.trouble is None
+
+
+def test_says_once_that_current_names_nothing(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    model = shelf.open()
+    (shelf.folder / "current").write_text("nothing", encoding="utf-8")
+    assert [ask(model) for _ in range(3)] == ["first"] * 3
+    (record,) = caplog.records
+    assert "current names 'nothing'" in record.getMessage()
+    shelf.publish("first")
+    assert ask(model) == "first"
+    assert model.trouble is None
+    assert shelf.loaded == ["first"]
+
+
+def test_a_fault_of_the_program_is_logged_as_one(shelf: Shelf, caplog: pytest.LogCaptureFixture) -> None:
+    model = shelf.open()
+    shelf.faulty.add("second")
+    shelf.publish("second")
+    assert [ask(model), ask(model)] == ["first", "first"]
+    assert "RuntimeError: a fault" in caplog.text
+    assert model.trouble == "It cannot be loaded (RuntimeError): my log says why."
 
 
 def test_counts_rejected_drafts_of_the_live_one(shelf: Shelf) -> None:
@@ -141,8 +169,30 @@ class TestServers:
     ) -> None:
         shelf.broken.add("mine")
         self.publish(models, 1, "mine")
-        assert self.ask(models, 1) == "first"
-        assert "Server 1 is answered by the common model" in caplog.text
+        assert [self.ask(models, 1) for _ in range(3)] == ["first"] * 3
+        assert caplog.text.count("Server 1 is answered by the common model") == 1
+        assert shelf.loaded == ["first", "mine"]
+        assert models.of(1).describe()["Instead of the live one"] == "mine is damaged; train again."
+        assert "Instead of the live one" not in models.of(2).describe()
+        self.publish(models, 1, "mended")
+        assert self.ask(models, 1) == "mended"
+
+    def test_start_with_the_shipped_one_where_the_common_one_is_broken(
+        self, shelf: Shelf, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        shelf.broken.add("first")
+        models = ServerModels(shelf.folder, load=shelf.load)
+        assert [self.ask(models, server) for server in (1, 2)] == [PRETRAINED.name] * 2
+        assert "first is damaged; train again." in caplog.text
+        assert "The shipped model answers instead" in caplog.text
+        told = models.of(1).describe()
+        assert told["Instead of the live one"] == "first is damaged; train again."
+        shelf.publish("second")
+        assert self.ask(models, 1) == "second"
+        shelf.broken.add(PRETRAINED.name)
+        shelf.publish("first")
+        with pytest.raises(ModelFormatError, match="pretrained is damaged"):
+            ServerModels(shelf.folder, load=shelf.load)
 
     def test_are_kept_in_memory_as_far_as_there_is_room(self, models: ServerModels, shelf: Shelf) -> None:
         for server in (1, 2, 3):

@@ -34,6 +34,18 @@ from bot.__main__ import main
 main()
 """
 
+REAL = "from bot.__main__ import main; main()"
+"""The bot with its real model."""
+
+UNPRIVILEGED = """
+import ctypes, os, sys
+if os.geteuid() == 0 and "UNPRIVILEGED" not in os.environ:
+    assert ctypes.CDLL(None).prctl(24, 1, 0, 0, 0) == 0  # PR_CAPBSET_DROP of CAP_DAC_OVERRIDE, as of the next program
+    os.environ["UNPRIVILEGED"] = "1"
+    os.execv(sys.executable, sys.orig_argv)
+"""
+"""Makes permissions hold for root too."""
+
 Run = Callable[..., Result]
 Start = Callable[..., AbstractAsyncContextManager[asyncio.subprocess.Process]]
 
@@ -112,14 +124,14 @@ def test_a_models_folder_that_is_named_must_be_there(run: Run, command: str) -> 
     assert "nowhere" in result.stderr
 
 
-@pytest.mark.parametrize("token", ["", "a-token"])
+@pytest.mark.parametrize("command", ["run", "chat"])
 @pytest.mark.parametrize("current", ["damaged", "missing"])
-def test_a_bad_model_is_one_sentence(run: Run, folder: Path, token: str, current: str) -> None:
+def test_a_bad_model_is_one_sentence_in_the_terminal(run: Run, folder: Path, command: str, current: str) -> None:
     (folder / "models" / "damaged").mkdir()
     (folder / "models" / "current").write_text(current, encoding="utf-8")
-    result = run("run", input="hello\n", env={"DISCORD_TOKEN": token})
+    result = run(command, input="hello\n")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert len(result.stderr.splitlines()) == (1 if token else 3)
+    assert len(result.stderr.splitlines()) == (3 if command == "run" else 1)
     assert "Traceback" not in result.stderr
 
 
@@ -128,11 +140,13 @@ async def start(folder: Path, server: DiscordServer) -> Start:
     """Starts the program as a process that finds the test's server and a token."""
 
     @asynccontextmanager
-    async def started(*arguments: str, before: str = "", **environ: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    async def started(
+        *arguments: str, before: str = "", program: str = PROGRAM, **environ: str
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
         defaults = {"PYTHONPATH": path, "DISCORD_TOKEN": server.token, "CHINWAG_API_BASE": server.base}
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", before + PROGRAM, *arguments),
+            *(sys.executable, "-c", before + program, *arguments),
             env={**os.environ, **defaults, **environ},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -193,33 +207,101 @@ async def test_an_unreachable_server_is_one_sentence(start: Start) -> None:
 async def test_it_runs_until_a_signal(start: Start, server: DiscordServer, name: str) -> None:
     async with start("run") as process:
         assert process.stdout is not None
-        ready = await asyncio.wait_for(process.stdout.readline(), 10)
+        ready = await asyncio.wait_for(process.stdout.readline(), 30)
         assert ready.startswith(b"chinwag is ready on 1 server. Add it to another one: https://discord.com/oauth2/")
         await server.say(server.user("alice"), f"{server.mention} my secret")
         await server.until(lambda: server.replies)
         process.send_signal(signal.Signals[name])
-        out, err = await asyncio.wait_for(process.communicate(), 10)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
     assert b"Traceback" not in err
     assert b"my secret" not in err
     assert server.token.encode() not in err
 
 
+async def ready(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None
+    assert b"is ready on 1 server" in await asyncio.wait_for(process.stdout.readline(), 30)
+
+
+async def ask(server: DiscordServer) -> None:
+    count = len(server.replies)
+    await server.say(server.user("alice"), f"{server.mention} hello")
+    await server.until(lambda: len(server.replies) > count)
+
+
 async def test_a_second_bot_over_the_same_models_is_one_sentence(start: Start, server: DiscordServer) -> None:
     async with start("run") as first:
-        await server.until(lambda: server.gateway.sessions, patience=30)
+        await ready(first)
         async with start("run") as second:
-            _, errors = await second.communicate()
-        assert second.returncode == 1
-        assert "Another process is at work in" in errors.decode()
+            out, errors = await second.communicate()
+        assert (second.returncode, out) == (1, b"")
+        assert last_line(errors).startswith("Another process is at work in")
         assert first.returncode is None
+        first.kill()
+        await first.wait()
+        async with start("run") as third:  # the lock went with the process
+            await ready(third)
+            await ask(server)
+
+
+async def test_a_model_of_an_older_version_is_said_and_the_shipped_one_answers(
+    start: Start, server: DiscordServer, folder: Path
+) -> None:
+    old = folder / "models" / "first"
+    (old / "bundle.json").write_text(json.dumps({"format": 3, "facts": {}, "files": {}}), encoding="utf-8")
+    async with start("run", program=REAL) as process:
+        await ready(process)
+        await ask(server)
+        process.kill()
+        _, err = await process.communicate()
+    (said,) = [line for line in err.decode().splitlines() if "was made by an older Chinwag" in line]
+    assert "(it has format 3, not 4): train it again with `chinwag-train retrain`" in said
+    assert b"The shipped model answers instead" in err
+    assert b"Traceback" not in err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a folder is made read-only in other ways")
+@pytest.mark.parametrize("before", [False, True])
+async def test_it_answers_where_it_may_not_write(
+    start: Start, server: DiscordServer, folder: Path, before: bool
+) -> None:
+    models = folder / "models"
+    if before:
+        (models / ".bot").mkdir()
+        (models / ".bot" / ".lock").touch(0o444)
+        (models / ".bot").chmod(0o555)
+    models.chmod(0o555)
+    carol, files = server.user("carol"), {"logs1": ("a.txt", b"hello")}
+    async with start("run", before=UNPRIVILEGED) as process:
+        await ready(process)
+        await ask(server)
+        said = [
+            await answer(server, await server.command(carol, "chinwag-admin", "set", setting="chance", value="5 %"), 1),
+            await answer(server, await server.command(carol, "chinwag", "optout"), 2),
+            await answer(server, await server.command(carol, "chinwag-admin", "retrain", files=files), 2),
+        ]
+        await ask(server)
+        process.kill()
+        _, err = await process.communicate()
+    models.chmod(0o755)
+    assert all("nothing has changed" in each for each in said)
+    assert "guilds.sqlite holds what servers have set, and cannot be written" in said[0]
+    assert "Nothing can be written where I run (Permission denied)" in said[2] or "Training is not installed" in said[2]
+    assert b"models cannot be written: I answer, but nothing can be set" in err
+
+
+async def answer(server: DiscordServer, token: str, count: int) -> str:
+    """The last of what the bot says to an interaction."""
+    await server.until(lambda: len(server.answers.get(token, [])) == count)
+    return str(server.answers[token][-1])
     assert len(server.gateway.identified) == 1
 
 
 async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused: int) -> None:
     async with start("run", CHINWAG_METRICS=str(unused)) as process:
         assert process.stdout is not None
-        await asyncio.wait_for(process.stdout.readline(), 10)
+        await asyncio.wait_for(process.stdout.readline(), 30)
         async with aiohttp.ClientSession() as session:
             async with session.get(f"http://127.0.0.1:{unused}/healthz") as response:
                 assert response.status == 200
@@ -231,7 +313,7 @@ async def test_metrics_and_health_are_served_while_it_runs(start: Start, unused:
 async def test_nothing_is_served_unless_it_is_asked_for(start: Start) -> None:
     async with start("run") as process:
         assert process.stdout is not None
-        await asyncio.wait_for(process.stdout.readline(), 10)
+        await asyncio.wait_for(process.stdout.readline(), 30)
         assert not listening(process.pid)
 
 
@@ -264,12 +346,12 @@ async def test_all_output_is_json_where_that_is_wanted(start: Start, server: Dis
         assert process.stderr is not None
         lines: list[bytes] = []
         while not lines or b"is ready on 1 server" not in lines[-1]:
-            lines.append(await asyncio.wait_for(process.stderr.readline(), 10))
+            lines.append(await asyncio.wait_for(process.stderr.readline(), 30))
         await server.gateway.dispatch("MESSAGE_CREATE", {"id": "no number", "content": f"secret {server.token}"})
         await server.say(server.user("alice"), f"{server.mention} my secret")
         await server.until(lambda: server.replies)
         process.send_signal(signal.SIGTERM)
-        out, err = await asyncio.wait_for(process.communicate(), 10)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
     assert (process.returncode, out) == (0, b"")
     err = b"".join(lines) + err
     entries = [json.loads(line) for line in err.splitlines()]

@@ -1,6 +1,7 @@
 """Training and models, as admins see them in simcord's model of Discord; the training itself is scripted."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from bot.client import ChinwagClient
 from bot.cog import Chinwag
 from bot.feedback import Exchange
 from bot.model_desk import NO_TRAINING, ModelDesk, described
-from bot.retraining import DONE, FAILED, QUEUED, WORKING, Job, Progress, Trainer
+from bot.retraining import DONE, FAILED, OUT_OF_MEMORY, QUEUED, WORKING, Job, Progress, Trainer
 from bot.stores import Stores
 from model.bundle import PRETRAINED, WEIGHTS, bundles, live_bundle, make_live
 from model.dialogue import Turn
@@ -111,6 +112,29 @@ class TestRetrain:
     async def test_takes_no_more_than_the_disk_can_bear(self, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "MAX_ATTACHED", 10)
         assert "At most 0 MB" in await shop.refused("retrain", logs1=("a.txt", b"123456"), logs2=("b.txt", b"123456"))
+
+    @pytest.mark.parametrize("place", ["folder", "liked", "job"])
+    async def test_on_a_full_disk_says_so_and_leaves_nothing(
+        self, shop: Shop, exports: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    ) -> None:
+        def full(*arguments: object, **options: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        where = {"folder": (Trainer, "new_folder"), "liked": (ModelDesk, "_add_liked"), "job": (Job, "save")}
+        monkeypatch.setattr(*where[place], full)
+        said = await shop.refused("retrain")
+        assert "Nothing can be written where I run (No space left on device): have the operator make room in" in said
+        assert shop.trainer.jobs() == []
+        assert not [*(shop.stores.folder / ".jobs").glob("*")]
+        message = shop.channel.last_message
+        assert message is None or (message.content, message.components) == ("Training could not begin.", [])
+
+    async def test_that_runs_out_of_memory_says_so_while_the_bot_goes_on(self, shop: Shop, exports: Path) -> None:
+        STEPS[:] = ["work", "killed"]
+        await shop.say("retrain")
+        await shop.until(lambda: "Training failed" in shop.progress().content)
+        assert shop.progress().content == f"Training failed, and nothing has changed: {OUT_OF_MEMORY}"
+        assert "the common one" in await shop.say("models")
 
     async def test_shows_its_progress_and_what_came_of_it(self, shop: Shop, exports: Path) -> None:
         STEPS[:] = ["work", "publish"]
@@ -211,6 +235,30 @@ class TestModels:
         assert lines[1].startswith(f"▶ `{names[1]}` (base, 1.")
         assert lines[2] == f"• `{names[0]}` (damaged)"
         assert lines[3].startswith("• the common one")
+
+    async def test_one_of_another_version_is_shown_as_that_and_the_common_one_answers(
+        self, shop: Shop, names: list[str]
+    ) -> None:
+        (shop.models / names[1] / "bundle.json").write_text('{"format": 3}', encoding="utf-8")
+        panel = await self.panel(shop)
+        lines = panel.content.splitlines()
+        assert lines[1] == f"• `{names[1]}` (of another version of mine, which I cannot use: train a new one)"
+        assert lines[3].startswith("▶ the common one")
+        await shop.carol.select(panel, [names[1]])
+        answer = await shop.carol.click(panel, label="Use it")
+        assert "was made by an older Chinwag" in answer.response.content  # type: ignore[union-attr]
+        await shop.carol.select(panel, [names[0]])
+        await shop.carol.click(panel, label="Use it")
+        assert live_bundle(shop.models).name == names[0]
+        shop.env.errors.clear()
+
+    async def test_are_listed_though_the_live_one_is_gone(self, shop: Shop, names: list[str]) -> None:
+        shutil.rmtree(shop.models / names[1])
+        panel = await self.panel(shop)
+        assert "▶ the common one" in panel.content
+        await shop.carol.select(panel, [names[0]])
+        await shop.carol.click(panel, label="Use it")
+        assert live_bundle(shop.models).name == names[0]
 
     async def test_one_is_gone_back_to(self, shop: Shop, names: list[str]) -> None:
         panel = await self.panel(shop)

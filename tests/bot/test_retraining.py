@@ -2,14 +2,28 @@
 
 import asyncio
 import os
+import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
-from bot.retraining import CANCELLED, DONE, FAILED, QUEUED, WORKING, Job, Progress, Trainer, command
+from bot.retraining import (
+    CANCELLED,
+    DISK_FULL,
+    DONE,
+    FAILED,
+    OUT_OF_MEMORY,
+    QUEUED,
+    WORKING,
+    Job,
+    Progress,
+    Trainer,
+    command,
+)
 from model.bundle import PRETRAINED, bundles, live_bundle
+from model.lock import is_locked
 from tests.bot import scripted_training
 
 Steps = dict[int, list[str]]
@@ -122,7 +136,13 @@ async def test_a_process_that_is_gone_is_started_again_after_a_restart(shop: Sho
 
 
 @pytest.mark.parametrize(
-    ("step", "error"), [("fail", "The export is empty."), ("die", "It ended without a word. MemoryError")]
+    ("step", "error"),
+    [
+        ("fail", "The export is empty."),
+        ("break", "It ended without a word. ImportError: nothing"),
+        ("die", OUT_OF_MEMORY),
+        ("killed", OUT_OF_MEMORY),
+    ],
 )
 async def test_a_failure_is_told_and_the_next_job_is_begun(shop: Shop, step: str, error: str) -> None:
     shop.steps |= {1: [step], 2: ["publish"]}
@@ -131,6 +151,88 @@ async def test_a_failure_is_told_and_the_next_job_is_begun(shop: Shop, step: str
     assert (await shop.over(second)).state == DONE
     assert first.progress().state == FAILED
     assert first.progress().facts["error"] == error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets one say what it is to kill first")
+async def test_where_memory_runs_out_the_training_goes_before_the_bot(shop: Shop) -> None:
+    shop.steps[1] = ["work", "wait"]
+    job = shop.submit(shop.open(), 1)
+    await shop.until(lambda: shop.told and shop.told[-1][1].share == 0.5)
+    pid = (job.folder / "pid").read_text(encoding="ascii")
+    assert how_soon_it_goes("self") < how_soon_it_goes(pid) == 1000
+
+
+def how_soon_it_goes(process: str) -> int:
+    return int(Path(f"/proc/{process}/oom_score_adj").read_text(encoding="ascii"))
+
+
+async def test_a_process_that_was_killed_before_the_bot_looked_for_it_again_is_told_of(shop: Shop) -> None:
+    shop.steps[1] = ["work", "wait"]
+    trainer = shop.open()
+    job = shop.submit(trainer, 1)
+    await shop.until(lambda: shop.told and shop.told[-1][1].share == 0.5)
+    await trainer.close()
+    shop.told.clear()
+    shop.open().start()
+    await shop.until(lambda: shop.told)
+    os.kill(int((job.folder / "pid").read_text(encoding="ascii")), 9)
+    assert (await shop.over(job)).facts["error"] == OUT_OF_MEMORY
+    assert shop.started == [1]
+
+
+async def test_a_process_that_had_not_locked_its_folder_yet_is_left_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot was killed right after it had started the training, and starts another one, which ends at once."""
+    shop.steps[1] = ["work", "wait", "publish"]
+    trainer = shop.open()
+    job = shop.submit(trainer, 1)
+    await shop.until(lambda: shop.told and shop.told[-1][1].share == 0.5)
+    await trainer.close()
+    shop.told.clear()
+    looks = iter([False])
+    monkeypatch.setattr("bot.retraining.is_locked", lambda folder: next(looks, None) is None and is_locked(folder))
+    trainer = shop.open()
+    trainer.start()
+    await shop.until(lambda: trainer._process is not None and trainer._process.poll() is not None)
+    shop.told.clear()
+    await shop.until(lambda: shop.told)
+    (job.folder / "go").touch()
+    assert (await shop.over(job)).state == DONE
+    assert {progress.state for _, progress in shop.told} == {WORKING, DONE}
+
+
+async def test_a_full_disk_is_told_and_the_next_job_is_begun(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.steps |= {1: ["full"], 2: ["publish"]}
+    usage = shutil.disk_usage(shop.models.parent)
+    free = iter([0])
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=next(free, usage.free)))
+    end = Job.end
+
+    def no_room(job: Job, error: str) -> None:
+        if job.guild == 1:
+            raise OSError(28, "No space left on device")
+        end(job, error)
+
+    monkeypatch.setattr(Job, "end", no_room)
+    trainer = shop.open()
+    shop.submit(trainer, 1)
+    second = shop.submit(trainer, 2)
+    assert (await shop.over(second)).state == DONE
+    (told,) = [progress for guild, progress in shop.told if guild == 1 and progress.over]
+    assert told.facts["error"] == DISK_FULL
+    assert trainer.unfinished() == []
+
+
+async def test_what_cannot_be_deleted_ends_no_work(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(self: Trainer, job: Job) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Trainer, "_tidy", read_only)
+    shop.steps |= {1: ["fail"], 2: ["publish"]}
+    trainer = shop.open()
+    shop.submit(trainer, 1)
+    assert (await shop.over(shop.submit(trainer, 2))).state == DONE
 
 
 async def test_what_cannot_be_started_is_a_failure(shop: Shop) -> None:

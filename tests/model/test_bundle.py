@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,12 +23,16 @@ from model.bundle import (
     Bundle,
     BundleFacts,
     ModelFormatError,
+    ModelVersionError,
     bundles,
     live_bundle,
     make_live,
     publish,
+    remove,
+    report_of,
     staging,
 )
+from model.lock import LockedError
 
 FACTS = BundleFacts(
     preset="base",
@@ -264,7 +270,14 @@ def test_another_format_is_refused_as_that_whatever_else_it_says(tmp_path: Path)
     rewrite_head(directory, lambda head: head.update(format=1, facts={"colour": "red"}))  # type: ignore[call-overload]
     with pytest.raises(ModelFormatError, match=SENTENCE) as caught:
         Bundle.open(directory)
-    assert "has format 1, not 4" in str(caught.value)
+    assert "was made by an older Chinwag (it has format 1, not 4)" in str(caught.value)
+
+
+def test_one_of_a_newer_version_asks_for_that(tmp_path: Path) -> None:
+    directory = put(tmp_path)
+    rewrite_head(directory, lambda head: head.update(format=5))  # type: ignore[call-overload]
+    with pytest.raises(ModelVersionError, match=r"^The model [^\n]*a newer Chinwag [^\n]*: update Chinwag, [^\n]*\.$"):
+        Bundle.open(directory)
 
 
 NO_BUNDLES = ("nothing", ".", "..", "../x", "x/../x", "/", ".new-abc", "bundle.json")
@@ -314,6 +327,84 @@ def test_a_bundle_that_is_not_published_leaves_nothing(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == sorted([live.name, CURRENT])
 
 
+def test_one_process_at_a_time_makes_a_model(tmp_path: Path) -> None:
+    with (
+        staging(tmp_path),
+        pytest.raises(LockedError, match=r"^Another process is at work in .*: wait for it, or end it\.$"),
+        staging(tmp_path),
+    ):
+        pass
+    assert put(tmp_path) == live_bundle(tmp_path)
+
+
+def test_a_removed_bundle_is_gone_at_once_and_altogether(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    older, newer = put(tmp_path), put(tmp_path)
+    for bundle in (older, newer):
+        report_of(bundle).touch()
+    with monkeypatch.context() as killed:
+        killed.setattr("shutil.rmtree", lambda *arguments, **options: None)
+        remove(older)
+    assert bundles(tmp_path) == [newer]
+    remove(newer)
+    third = put(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([third.name, CURRENT])
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from model.bundle import CURRENT, FILES, Bundle, BundleFacts, bundles, live_bundle, publish, remove, staging
+
+def put(models):
+    with staging(models) as staged:
+        for name in FILES:
+            (staged / name).write_text(name)
+        facts = BundleFacts(preset="x", network={}, max_context_tokens=1, max_reply_tokens=1, training={})
+        return publish(staged, facts)
+
+def die_at(step, models):
+    def hook(event, arguments):
+        nonlocal step
+        here = event == "open" and str(arguments[0]).startswith(str(models))
+        if here or event.startswith("os.") or event == "shutil.rmtree":
+            step -= 1
+            if step < 0:
+                os._exit(9)
+    sys.addaudithook(hook)
+
+os.fsync = lambda file: None  # a kill loses nothing that the system has
+base, doing, step, died = Path(sys.argv[1]), sys.argv[2], 0, True
+while died:
+    models = base / str(step)
+    older, live = put(models), put(models)
+    child = os.fork()
+    if not child:
+        die_at(step, models)
+        put(models) if doing == "publish" else remove(older)
+        os._exit(0)
+    died = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+    opened = [Bundle.open(bundle).directory for bundle in bundles(models)]
+    assert live_bundle(models) in opened and live in opened, step
+    assert doing == "remove" or older in opened, step
+    assert put(models) == live_bundle(models)
+    left = {path.name for path in models.iterdir()} - {CURRENT, *(path.name for path in bundles(models))}
+    assert not left, (step, left)
+    step += died
+print(step)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
+@pytest.mark.parametrize("doing", ["publish", "remove"])
+def test_a_kill_at_any_step_leaves_whole_bundles_and_nothing_that_stays(tmp_path: Path, doing: str) -> None:
+    """A process dies before its first call to the system, another one before its second, and so on to the last."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", _KILLED, str(tmp_path), doing]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > (30 if doing == "publish" else 5)
+
+
 @pytest.mark.parametrize("folder", ["file", "file/models"])
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path, folder: str) -> None:
     (tmp_path / "file").touch()
@@ -352,7 +443,7 @@ def test_a_publication_that_fails_leaves_the_old_bundle_live(
     monkeypatch.undo()
     assert live_bundle(tmp_path) == live
     assert Bundle.open(live).facts == FACTS
-    assert not list(tmp_path.glob(".new-*"))
+    assert not list(tmp_path.glob(".*"))
     assert put(tmp_path) == live_bundle(tmp_path) != live
 
 

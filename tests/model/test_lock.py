@@ -52,6 +52,20 @@ def test_another_process_is_kept_out_until_it_is_killed(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limits")
+def test_a_folder_on_a_full_disk_can_be_locked(tmp_path: Path) -> None:
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    with subprocess.Popen([sys.executable, "-c", full + _HOLD, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(LockedError, match="Another process"), locked(tmp_path):
+            pass
+        process.kill()
+    with locked(tmp_path):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK]
+
+
 def test_a_lock_that_cannot_be_written_is_not_taken_for_another_process(tmp_path: Path) -> None:
     (tmp_path / LOCK).mkdir()
     with pytest.raises(LockedError, match=r"\.lock cannot be written"), locked(tmp_path):

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
 from training import train as loop
@@ -132,8 +133,9 @@ class TestCheckpoint:
         assert "damaged" in note
 
     def test_a_failure_to_write_leaves_the_last_one(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        def full(*arguments: object) -> None:
-            raise OSError(28, "No space left on device")
+        def full(arrays: object, path: Path, about: object) -> None:
+            path.write_bytes(b"half")
+            raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
         checkpoint = Checkpoint(tmp_path, "x")
         checkpoint.save(self.SNAPSHOT)
@@ -143,6 +145,7 @@ class TestCheckpoint:
         snapshot, _ = checkpoint.load()
         assert snapshot is not None
         assert snapshot.progress["step"] == 7
+        assert len(list(tmp_path.iterdir())) == 1  # half of one would take what room there is
 
     def test_a_fingerprint_tells_settings_and_arrays_apart(self) -> None:
         array = np.arange(6, dtype=np.float32)

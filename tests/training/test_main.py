@@ -24,7 +24,7 @@ from training import canaries as planting
 from training import progress
 from training import train as loop
 from training.__main__ import app
-from training.dataset import Dataset
+from training.dataset import Dataset, DatasetError
 from training.presets import PRESETS, Preset
 from training.pretrain import write_corpus as write_pretraining_corpus
 
@@ -335,6 +335,32 @@ class TestPrepare:
         assert "disk is full" in sentence
         assert "make room" in sentence
 
+    @pytest.mark.parametrize(
+        "where",
+        [
+            *("conversations.Conversations.turns", "prepare._encode"),
+            *("prepare.write_report", "prepare.os.replace"),
+        ],
+    )
+    def test_so_is_one_that_is_full_later_and_the_next_run_is_whole(
+        self, tmp_path: Path, server: Path, monkeypatch: pytest.MonkeyPatch, where: str
+    ) -> None:
+        def full(*arguments: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        command = ("prepare", server, "--out", tmp_path / "d", "--models", tmp_path / "m")
+        with monkeypatch.context() as patch:
+            patch.setattr(f"training.{where}", full)
+            sentence = refused(call(*command))
+        assert sentence == (
+            f"{tmp_path / 'd'} cannot be written (No space left on device): make room there, or choose another folder."
+        )
+        with pytest.raises(DatasetError):
+            Dataset.open(tmp_path / "d")
+        assert not (tmp_path / "d" / ".building").exists()
+        assert call(*command).exit_code == 0
+        assert replies(tmp_path / "d") == {"it is me in general", "it is me in art"}
+
     def test_retrain_keeps_the_dataset_where_it_is_told_and_reads_only_what_is_new(
         self, small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -399,6 +425,13 @@ class TestBadInput:
         weights = live_bundle(trained) / bundle.WEIGHTS
         weights.write_bytes(weights.read_bytes()[:-1])
         assert "damaged" in refused(call("retrain", small, "--models", trained, "--from", "current"))
+
+    def test_a_model_of_an_older_version_to_start_from(self, small: Path, tmp_path: Path) -> None:
+        (tmp_path / "m" / "1").mkdir(parents=True)
+        (tmp_path / "m" / "1" / bundle.HEAD).write_text('{"format": 3}')
+        (tmp_path / "m" / "current").write_text("1")
+        sentence = refused(call("retrain", small, "--models", tmp_path / "m", "--from", "current"))
+        assert "was made by an older Chinwag (it has format 3, not 4): train it again" in sentence
 
     def test_a_missing_model_to_start_from(self, small: Path, tmp_path: Path) -> None:
         sentence = refused(call("retrain", small, "--models", tmp_path / "m", "--from", tmp_path / "nothing"))

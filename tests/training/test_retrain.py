@@ -1,18 +1,32 @@
 """What is published, and what is not."""
 
 import math
+import os
 import re
 import shutil
-from dataclasses import asdict
+import subprocess
+import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 from typer.testing import CliRunner, Result
 
-from model.bundle import COPIES, PRETRAINED, TOKENIZER, BundleFacts, live_bundle, publish, staging
+from model.bundle import (
+    COPIES,
+    PRETRAINED,
+    TOKENIZER,
+    BundleFacts,
+    bundles,
+    live_bundle,
+    publish,
+    report_of,
+    staging,
+)
 from model.copies import CopyIndex
 from model.onnx_graph import export
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
@@ -24,6 +38,7 @@ from training.dataset import Dataset
 from training.evaluate import evaluate
 from training.gate import bits_per_byte
 from training.presets import Preset
+from training.run_report import RunReport, write_run_report
 
 
 def network(vocabulary_size: int) -> Seq2Seq:
@@ -65,16 +80,17 @@ def call(*arguments: object) -> Result:
     return CliRunner().invoke(app, list(map(str, arguments)))
 
 
-class TestPublishing:
+class Quick:
+    """Nothing is trained, and measuring is left out."""
+
     @pytest.fixture
     def data(self, dataset_directory: Path, tmp_path: Path, tiny_presets: dict[str, Preset]) -> Path:
         return shutil.copytree(dataset_directory, tmp_path / "data")
 
     @pytest.fixture(autouse=True)
     def _quickly(self, monkeypatch: pytest.MonkeyPatch, pageless: None) -> None:
-        """Nothing is trained, and measuring is left out."""
-
         def untrained(*arguments: Any, **options: Any) -> loop.History:
+            options["checkpoint"].mkdir(exist_ok=True)
             options["checkpoint"].joinpath("run.safetensors").touch()
             return loop.History()
 
@@ -84,6 +100,8 @@ class TestPublishing:
         measured = module.Figures(replies=1, words=1, bytes=1, bits_per_byte=2.0, **figures)
         monkeypatch.setattr(module, "evaluate", lambda *arguments: measured)
 
+
+class TestPublishing(Quick):
     def test_a_model_that_is_worse_is_kept_but_not_published(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -129,6 +147,125 @@ class TestPublishing:
         assert result.exit_code == 0, result.output
         assert "without a comparison" in result.stderr
         assert live_bundle(models) != models / "old"
+
+
+def full(*arguments: object, **options: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def full_for_weights(*arguments: object, **options: object) -> None:
+    raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+def exhausted(*arguments: object, **options: object) -> None:
+    raise type("ResourceExhaustedError", (Exception,), {})("OOM when allocating tensor")
+
+
+def greedy(*arguments: object, **options: object) -> None:
+    raise MemoryError
+
+
+class TestDisasters(Quick):
+    """Each is one plain sentence; the live model stays live, and the same command goes on."""
+
+    @pytest.fixture
+    def models(self, dataset: Dataset, tmp_path: Path) -> Path:
+        bundle_of(network(dataset.tokenizer.vocabulary_size), dataset.tokenizer, tmp_path / "models")
+        return tmp_path / "models"
+
+    @pytest.mark.parametrize(
+        ("where", "function", "said"),
+        [
+            ("model.onnx_graph.save_file", full_for_weights, "The model cannot be written to "),
+            ("model.onnx_graph.onnx.save", full, "The model cannot be written to "),
+            ("model.copies.CopyIndex.save", full, "The model cannot be written to "),
+            ("model.bundle._sync", full, "The model cannot be written to "),
+            ("model.bundle._point", full, "The model cannot be written to "),
+            ("training.retrain._copies", greedy, "Memory ran out: "),
+            ("training.retrain.evaluate", exhausted, "Memory ran out: "),
+            ("training.retrain.evaluate", full, "A file cannot be written (No space left on device): make room "),
+        ],
+    )
+    def test_one_in_the_making_of_a_model(
+        self, data: Path, models: Path, monkeypatch: pytest.MonkeyPatch, where: str, function: Any, said: str
+    ) -> None:
+        before, command = live_bundle(models), ("train", data, "--preset", "classic", "--models", models, "--force")
+        with monkeypatch.context() as patch:
+            patch.setattr(where, function)
+            result = call(*command)
+        assert result.exit_code == 1, result.output
+        assert isinstance(result.exception, SystemExit)  # no traceback
+        sentence = result.stderr.splitlines()[-1]
+        assert sentence.startswith(said)
+        assert "make room " in sentence or "free" in sentence or "end other programs" in sentence
+        assert live_bundle(models) == before
+        assert not list(models.glob(".*"))
+        assert (data / "checkpoint").exists()
+        result = call(*command)
+        assert result.exit_code == 0, result.output
+        assert live_bundle(models) != before
+        assert not (data / "checkpoint").exists()
+
+    def test_a_page_that_finds_no_room_is_done_without(
+        self, data: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def write_page(bundle: Path, *arguments: Any, **options: Any) -> None:
+            report = RunReport(**{each.name: None for each in fields(RunReport)} | {"name": "x"})  # type: ignore[arg-type]
+            monkeypatch.setattr("training.run_report.os.replace", full)
+            write_run_report(report_of(bundle), report)
+
+        for name in ("section", "page", "_head", "_curves_in_words", "curves", "figures", "_samples", "_attentions"):
+            monkeypatch.setattr(f"training.run_report.{name}", lambda *arguments, **options: "")
+        for name in ("_data_in_words", "_data"):
+            monkeypatch.setattr(f"training.run_report.{name}", lambda *arguments: "")
+        monkeypatch.setattr(module, "report_run", write_page)
+        result = call("train", data, "--preset", "classic", "--models", models, "--force")
+        assert result.exit_code == 0, result.output
+        assert "The page about the run could not be made (OSError: [Errno 28] No space left" in result.stderr
+        assert not [path for path in models.iterdir() if "html" in path.name]
+
+    def test_a_second_trainer_is_refused_until_the_first_one_is_killed(
+        self, data: Path, corpus: Path, models: Path
+    ) -> None:
+        """Whether it would learn the same or not."""
+        retrain_ = ["retrain", str(corpus), "--models", str(models), "--preset", "classic", "--force"]
+        train_ = ["train", str(data), *retrain_[2:]]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        first = subprocess.Popen(
+            [sys.executable, "-c", _AT_WORK, *retrain_], stdout=subprocess.PIPE, text=True, env=environment
+        )
+        with first:
+            assert first.stdout is not None
+            assert first.stdout.readline() == "at work\n"
+            for command, place in ((retrain_, ".retrain"), (train_, ".new")):
+                result = call(*command)
+                assert result.exit_code == 1, result.output
+                sentence = f"Another process is at work in {models / place}: wait for it, or end it."
+                assert result.stderr.splitlines()[-1] == sentence
+            first.kill()
+        before = live_bundle(models)
+        for command in (retrain_, train_):
+            result = call(*command)
+            assert result.exit_code == 0, result.output
+        assert len(bundles(models)) == 3
+        assert live_bundle(models) != before
+        assert not list(models.glob(".*"))
+
+
+_AT_WORK = """
+import time
+from pathlib import Path
+from model.bundle import staging
+import training.__main__ as program
+
+def work(exports, data, start, models, *arguments, **options):
+    with staging(models):
+        print("at work", flush=True)
+        time.sleep(60)
+
+program._prepare = work
+program.app()
+"""
 
 
 def test_a_run_that_broke_off_goes_on_and_shows_how_it_gets_on(
