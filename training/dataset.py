@@ -94,7 +94,7 @@ class RaggedIds:
     @classmethod
     def open(cls, directory: Path, name: str) -> "RaggedIds":
         """Map the files that `RaggedWriter` wrote; on Windows, read them: it deletes no file that is mapped."""
-        load = np.fromfile if os.name == "nt" else partial(np.memmap, mode="r")
+        load: Any = np.fromfile if os.name == "nt" else partial(np.memmap, mode="r")
         offsets = load(directory / f"{name}.offsets", np.uint64)
         path = directory / f"{name}.ids"
         ids = load(path, np.uint16) if path.stat().st_size else np.empty(0, np.uint16)
