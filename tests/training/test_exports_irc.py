@@ -272,6 +272,12 @@ def test_a_clock_that_runs_past_all_calendars_does_no_harm(tmp_path: Path) -> No
     assert notes.warnings == []
 
 
+def test_a_time_before_all_chat_is_none(tmp_path: Path) -> None:
+    text = "[1012-01-05 21:05:03] <ann> a\n--- Log opened Fri Jan 05 00:00:00 1012\n[21:06] <ann> b\n"
+    messages, _ = read(write(tmp_path / "tea.log", text))
+    assert [(message.timestamp, message.content) for message in messages] == [(None, "a"), (None, "b")]
+
+
 def test_a_zone_is_heeded(tmp_path: Path) -> None:
     text = "2024-01-05T21:07:00+01:00 <ann> a\n[2024-01-05 21:07:00Z] <ann> b\n2024-01-05T21:07:00.5-0130 <ann> c\n"
     messages, _ = read(write(tmp_path / "tea.log", text))

@@ -24,6 +24,12 @@ def said(minute: int, text: str) -> str:
     return f"Fri, Jan 5, 2024, 21:{minute:02}:30 - {text}"
 
 
+def test_a_line_with_a_time_before_all_chat_begins_no_message(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", said(1, "Ann: a"), "Fri, Jan 5, 1024, 21:02:30 - Ann: b", said(3, "Ann: c"))
+    messages, _ = read(path)
+    assert [message.content for message in messages] == ["a\nFri, Jan 5, 1024, 21:02:30 - Ann: b", "c"]
+
+
 @pytest.mark.parametrize(
     "date",
     [

@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from training.exports.irc_line import Stamp
+from training.exports.time_range import checked_time
 
 _DATES = (
     re.compile(r"(?<!\d)((?:19|20)\d\d)([-_./]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"),
@@ -76,7 +77,8 @@ class Clock:
             self._at = self._following(stamp.seconds)
         if self._midnight is None or self._at is None:
             return None, f"+{self._at}"
-        return self._midnight + self._at, f"{self._midnight + self._at}"
+        seconds = self._midnight + self._at
+        return _possible(seconds), f"{seconds}"
 
     def _following(self, clock: int) -> int:
         if self._at is None:
@@ -95,7 +97,13 @@ class Clock:
             moment = datetime(year, month, day, tzinfo=UTC) + timedelta(seconds=stamp.seconds)
         except (ValueError, OverflowError):
             return None
-        return moment.timestamp() - _offset(stamp.zone)
+        return _possible(moment.timestamp() - _offset(stamp.zone))
+
+
+def _possible(seconds: float) -> float | None:
+    with suppress(ValueError):
+        return checked_time(seconds)
+    return None
 
 
 def _midnight(day: date | None) -> float | None:

@@ -14,6 +14,7 @@ from training.exports.irc_line import month_number
 from training.exports.message import GONE, Channel, Message
 from training.exports.stable_ids import StableIds
 from training.exports.text_entries import text_entries
+from training.exports.time_range import checked_time
 
 NAME = "Element's text of a Matrix room"
 
@@ -96,9 +97,10 @@ def _time(header: re.Match[str]) -> float | None:
         hour = hour % 12 + (12 if header["half"] in "Pp" else 0)
     try:
         day = int(header["day"] or header["day_second"])
-        return datetime(
+        moment = datetime(
             int(header["year"]), month, day, hour, int(header["minute"]), int(header["second"]), tzinfo=UTC
-        ).timestamp()
+        )
+        return checked_time(moment.timestamp())
     except ValueError:
         return None
 
