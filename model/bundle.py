@@ -5,7 +5,8 @@
       20261125-150000/   bundle.json, tokenizer.model, weights.safetensors, encoder.onnx, decoder.onnx, copies.npz
 
 There may be a `training.safetensors` too. Nothing in a bundle is code, and `bundle.json` lists size and hash of every
-other file.
+other file. Hashes tell damage, not malice: a bundle may be a stranger's. So files are plain ones of bounded size, and
+who reads one sees that it is what training writes before any memory is taken for it (`model.graph`, `model.copies`).
 """
 
 import errno
@@ -13,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -41,6 +43,10 @@ _STAGING = ".new"
 """In the models folder: what is locked by who makes a model, and what it is made in."""
 
 _MOST_TOKENS = 4096
+_MOST_BYTES = {
+    **{HEAD: 1 << 22, TOKENIZER: 1 << 24, ENCODER: 1 << 22, DECODER: 1 << 22},
+    **{COPIES: 1 << 29, WEIGHTS: 1 << 31, TRAINING: 1 << 32},
+}
 _REMEDY = "train it again with `chinwag-train retrain`, or go back to another one in its models folder"
 
 
@@ -74,6 +80,12 @@ class BundleFacts:
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= _MOST_TOKENS:
                 raise ValueError(f"{name} must be from 1 to {_MOST_TOKENS}, not {value!r}")
+        for name, kind in (("preset", str), ("network", dict), ("training", dict)):
+            if not isinstance(getattr(self, name), kind):
+                raise ValueError(f"{name} must be a {kind.__name__}")
+        figures = self.training.get("figures", {"bits_per_byte": 0.0})
+        if not isinstance(figures, dict) or not isinstance(figures.get("bits_per_byte"), float):
+            raise ValueError("figures must hold bits_per_byte")
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ class Bundle:
             ModelVersionError: it is of another version.
         """
         try:
-            head = json.loads((directory / HEAD).read_text(encoding="utf-8"))
+            head = json.loads(_plain(directory / HEAD).read_text(encoding="utf-8"))
             version = head["format"]
             if version != FORMAT:
                 age, remedy = ("an older", _REMEDY) if version < FORMAT else ("a newer", f"update Chinwag, {_REMEDY}")
@@ -106,11 +118,11 @@ class Bundle:
                 )
             facts, files = BundleFacts(**head["facts"]), head["files"]
             for name in _files(directory) if training else FILES:
-                if _fingerprint(directory / name) != files[name]:
+                if _fingerprint(_plain(directory / name)) != files[name]:
                     raise ModelFormatError(f"The model file {directory / name} is damaged: {_REMEDY}.")
         except FileNotFoundError as error:
             raise ModelFormatError(f"The model file {error.filename} is missing: {_REMEDY}.") from error
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelFormatError(f"The model in {directory} is damaged ({HEAD}: {error}): {_REMEDY}.") from error
         return cls(directory, facts)
 
@@ -128,7 +140,7 @@ def live_bundle(models: Path) -> Path:
         named = os.readlink(current) if current.is_symlink() else current.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         raise ModelFormatError(f"{current} cannot be read ({error}): {_REMEDY}.") from error
-    if named[:1] in ("", ".") or Path(named).name != named or not os.path.isdir(models / named):
+    if not _is_name(named) or not os.path.isdir(models / named):
         raise ModelFormatError(f"{current} names {named!r}, which is no model in {models}: {_REMEDY}.")
     return models / named
 
@@ -144,6 +156,8 @@ def make_live(models: Path, name: str | None) -> None:
     Raises:
         ModelFormatError: it is missing or damaged, or the folder cannot be written; what was live still is.
     """
+    if name is not None and not _is_name(name):
+        raise ModelFormatError(f"{name!r} is no model in {models}: {_REMEDY}.")
     with writing(models):
         if name is None:
             (models / CURRENT).unlink(missing_ok=True)
@@ -261,6 +275,21 @@ def seal(directory: Path, facts: BundleFacts) -> None:
 
 def _files(directory: Path) -> tuple[str, ...]:
     return (*FILES, TRAINING) if (directory / TRAINING).exists() else FILES
+
+
+def _is_name(name: str) -> bool:
+    """Whether it can be a bundle's in a models folder, and leads nowhere else."""
+    return name[:1] not in ("", ".") and Path(name).name == name
+
+
+def _plain(path: Path) -> Path:
+    """The path of a file that can be read to its end: no link, no device, and no larger than any of ours."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ModelFormatError(f"The model file {path} is no plain file: {_REMEDY}.")
+    if status.st_size > _MOST_BYTES[path.name]:
+        raise ModelFormatError(f"The model file {path} has {status.st_size:,} bytes, more than any model: {_REMEDY}.")
+    return path
 
 
 def _fingerprint(path: Path) -> dict[str, Any]:

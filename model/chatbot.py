@@ -51,19 +51,22 @@ class ChatBot:
         """Load a bundle.
 
         Raises:
-            ModelFormatError: it is missing, damaged or of another version.
+            ModelFormatError: it is missing, damaged, of another version, or cannot answer.
         """
         bundle = Bundle.open(directory)
         try:
             tokenizer = Tokenizer.load(directory / TOKENIZER)
+            if tokenizer.vocabulary_size != bundle.facts.network.get("vocabulary_size"):
+                raise ModelFormatError(f"The model in {directory} has the tokenizer of another one: train it again.")
             inference = Inference(directory)
             copies = CopyIndex.load(directory / COPIES)
+            _check_answers(inference, tokenizer.vocabulary_size)
+        except ModelFormatError:
+            raise
         except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise ModelFormatError(
                 f"The model in {directory} cannot be loaded ({type(error).__name__}): train it again."
             ) from error
-        if tokenizer.vocabulary_size != bundle.facts.network.get("vocabulary_size"):
-            raise ModelFormatError(f"The model in {directory} has the tokenizer of another one: train it again.")
         return cls(tokenizer, inference, bundle.facts, copies)
 
     def reply(self, turns: Sequence[Turn], rng: np.random.Generator, config: ReplyConfig | None = None) -> str:
@@ -137,3 +140,10 @@ class ChatBot:
         score = config.weights.score(candidate.likelihood, candidate.prior, float(candidate.tokens))
         reason = rejection(text, question.turns, self._copies, config.blocklist) if config.guarded else None
         return Ranked(text, candidate, score + config.talkativeness * candidate.tokens, reason)
+
+
+def _check_answers(inference: Inference, vocabulary_size: int) -> None:
+    """Raise whatever ONNX Runtime does, or ValueError, unless the graphs begin a reply over the vocabulary."""
+    likelihoods, _ = inference.step(np.array([START]), inference.encode([[END]]))
+    if likelihoods.shape != (1, vocabulary_size) or not np.isfinite(likelihoods.max()):
+        raise ValueError("the graphs give no log probabilities of the tokens that there are")

@@ -7,8 +7,10 @@ which now and then take something new for known, but never something known for n
 """
 
 import hashlib
+import io
 import math
 import re
+import zipfile
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
@@ -23,6 +25,7 @@ RUN, WINDOW = 6, 3
 _FALSE_POSITIVES = 0.002
 _HASHES = round(-math.log2(_FALSE_POSITIVES))
 _LEAST_BYTES = 1024  # in a smaller filter the bits of a hash fall together
+_MOST_FILTERS = 1024
 _TEXTS_AT_ONCE = 4096
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _BASE = 0x9E3779B97F4A7C15
@@ -67,10 +70,16 @@ class CopyIndex:
         """Read a file that `save` wrote.
 
         Raises:
-            OSError, ValueError: it is none.
+            OSError, ValueError: it is none. No more memory is taken than it has bytes.
         """
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls([arrays[name] for name in arrays.files])
+        try:
+            with zipfile.ZipFile(path) as archive:
+                members = archive.infolist()
+                if len(members) > _MOST_FILTERS or any(each.compress_type != zipfile.ZIP_STORED for each in members):
+                    raise ValueError("the index of copies is packed in another way")
+                return cls([_read_filter(archive.read(member)) for member in members])
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+            raise ValueError("the index of copies is damaged") from error
 
     def save(self, path: Path) -> None:
         """Write it as a file of NumPy's."""
@@ -126,6 +135,18 @@ def _winnowed(
             windows = runs[starts[:, np.newaxis] + np.arange(size)]
             chosen[starts + windows.argmin(axis=1)] = True
     return chosen
+
+
+def _read_filter(content: bytes) -> Bits:
+    """A filter as NumPy saves it; as large as what is there, whatever size it names."""
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) != (1, 0):
+        raise ValueError("the index of copies is of another version")
+    shape, _, kind = np.lib.format.read_array_header_1_0(file)
+    bits = np.frombuffer(content, np.uint8, offset=file.tell())
+    if kind != np.uint8 or shape != bits.shape or not len(bits):
+        raise ValueError("the index of copies is of another kind than ours")
+    return bits
 
 
 def _filter(hashes: Hashes) -> Bits:

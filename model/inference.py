@@ -1,6 +1,10 @@
 """The two graphs of a bundle: token ids in, log probabilities out, one step at a time (ONNX Runtime)."""
 
-from collections.abc import Sequence
+import functools
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from model.bundle import DECODER, ENCODER
+from model.bundle import DECODER, ENCODER, WEIGHTS
+from model.graph import check_graph
 from model.tokenizer import PAD
 
 Array = npt.NDArray[Any]
@@ -20,6 +25,13 @@ LIKELIHOODS, ATTENTION = "log_probabilities", "attention"
 """Names of what the decoder's graph gives beside its state."""
 
 _NEW = "new_"  # what comes before the names of the state after a step
+
+_MOST_MEMORY = 1 << 30
+"""Bytes that all graphs of the process may work with at a time; ours need a hundredth of it."""
+
+_LOADING = threading.Lock()
+_TO_LOAD, _TO_LOAD_A_BYTE = 64 << 20, 16
+"""Bytes that may be taken to load graphs, and besides for each byte of their weights; the shipped ones take 2."""
 
 
 def padded(sequences: Sequence[Sequence[int]]) -> Ids:
@@ -68,16 +80,26 @@ class Inference:
         """Load the graphs of a bundle.
 
         Raises:
-            Exception: whatever ONNX Runtime raises for a file that is no graph.
+            ValueError: a graph is not of the kind that training writes.
+            Exception: whatever ONNX Runtime raises for what it cannot load.
         """
+        weights = (directory / WEIGHTS).stat().st_size
+        for name in (ENCODER, DECODER):
+            try:
+                check_graph((directory / name).read_bytes(), WEIGHTS, weights)
+            except ValueError as error:
+                raise ValueError(f"{name} is no graph of ours: {error}") from error
+        _bound_work()
         options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4  # errors come as exceptions too
         options.enable_cpu_mem_arena = False  # it saves no time, and keeps what the largest batch took, for each model
         load = onnxruntime.InferenceSession
         providers = ["CPUExecutionProvider"]
-        self._encoder = load(directory / ENCODER, options, providers=providers)
-        self._decoder = load(directory / DECODER, options, providers=providers)
+        with _bounded(_TO_LOAD + _TO_LOAD_A_BYTE * weights):
+            self._encoder = load(directory / ENCODER, options, providers=providers)
+            self._decoder = load(directory / DECODER, options, providers=providers)
         self._encoded = [output.name for output in self._encoder.get_outputs()]
         self._reads = any(len(each.shape) == 2 for each in self._decoder.get_inputs() if each.name == "tokens")
         decoded = [output.name for output in self._decoder.get_outputs()]
@@ -143,3 +165,35 @@ class Inference:
         result, *states = self._decoder.run(names, {"tokens": read, **state.context, **state.layers})
         layers = {name.removeprefix(_NEW): value for name, value in zip(self._states, states, strict=True)}
         return result if self._reads else result[:, np.newaxis], State(state.context, layers)
+
+
+@functools.cache
+def _bound_work() -> None:
+    """Let all graphs of the process share one allocator, which refuses to take more than `_MOST_MEMORY`."""
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": _MOST_MEMORY}))
+
+
+@contextmanager
+def _bounded(size: int) -> Iterator[None]:
+    """Let the process take no more than so many bytes of address space meanwhile; only Linux tells how many it has.
+
+    What depends on weights alone ONNX Runtime computes as it loads a graph, and not with its allocator.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    with _LOADING:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = pages * resource.getpagesize() + size
+        if soft == resource.RLIM_INFINITY or most < soft:
+            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

@@ -10,6 +10,7 @@ import sentencepiece
 
 from model import ChinwagError
 from model.dialogue import Marker
+from model.protobuf import fields
 
 PAD, UNKNOWN, START, END = range(4)
 LINE = "<line>"
@@ -23,6 +24,9 @@ between spaces, or characters."""
 
 _SPACE = "\u2581"  # SentencePiece's sign for a space, which clean text never holds
 _REMEMBERED_LINES = 1 << 13
+_MOST_TOKENS = 1 << 16  # what two bytes can number, as datasets do
+_NORMALIZERS = {3, 5}  # in SentencePiece's model: before encoding and after decoding
+_CHARACTER_MAP = 2  # of a normalizer: a table that is followed without a look
 
 
 class TokenizerError(ChinwagError):
@@ -40,12 +44,20 @@ class Tokenizer:
         """
         self._model = model
         try:
+            if _has_character_map(model):
+                raise TokenizerError("the tokenizer file changes texts, which are clean already")
             self._pieces = sentencepiece.SentencePieceProcessor(model_proto=model)
+        except TokenizerError:
+            raise
         except Exception as error:  # SentencePiece raises RuntimeError, OSError or its own
             raise TokenizerError("the tokenizer file is damaged") from error
         ids = [self._pieces.piece_to_id(symbol) for symbol in CONTROL_SYMBOLS]
         if self._pieces.pad_id() != PAD or ids != list(range(END + 1, END + 1 + len(ids))):
             raise TokenizerError("the tokenizer file does not have Chinwag's markers")
+        if not all(map(self._pieces.is_control, (PAD, START, END, *ids))):
+            raise TokenizerError("the tokenizer file has markers that texts can spell")
+        if self.vocabulary_size > _MOST_TOKENS:
+            raise TokenizerError(f"the tokenizer file has more than {_MOST_TOKENS:,} tokens")
         self._marker_ids = dict(zip(Marker, ids, strict=False))
         # What was said is soon the context of what follows: most lines are encoded several times.
         self._encode_line = functools.lru_cache(_REMEMBERED_LINES)(self._pieces.encode)
@@ -143,6 +155,12 @@ class Tokenizer:
         # A space is in the bytes of a word that is spelled, even of the first.
         texts = (self._pieces.decode(line).replace(_SPACE, " ").removeprefix(" ") for line in lines)
         return "\n".join(filter(None, texts))
+
+
+def _has_character_map(model: bytes) -> bool:
+    """Whether a serialised model would have SentencePiece normalise texts; ours are trained without."""
+    normalizers = [value for number, value in fields(model) if number in _NORMALIZERS and isinstance(value, bytes)]
+    return any(number == _CHARACTER_MAP and value for each in normalizers for number, value in fields(each))
 
 
 def _bounded(texts: Iterable[str], max_bytes: int) -> Iterator[str]:

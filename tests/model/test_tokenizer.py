@@ -220,17 +220,30 @@ def test_a_damaged_file_is_an_error(tokenizer: Tokenizer, damage: bytes | None) 
         Tokenizer(model[: len(model) // 2] if damage is None else damage)
 
 
+NO_MARKERS = "does not have Chinwag's markers"
+IDS = {"pad_id": PAD, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END}
+
+
 @pytest.mark.parametrize(
-    "options",
+    ("options", "why"),
     [
-        {},
-        {"pad_id": PAD, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END},
-        {"pad_id": PAD, "unk_id": UNKNOWN, "bos_id": START, "eos_id": END, "control_symbols": [*CONTROL_SYMBOLS[::-1]]},
-        {"pad_id": END, "unk_id": UNKNOWN, "bos_id": START, "eos_id": PAD, "control_symbols": [*CONTROL_SYMBOLS]},
+        ({}, NO_MARKERS),
+        (IDS, NO_MARKERS),
+        (IDS | {"control_symbols": [*CONTROL_SYMBOLS[::-1]]}, NO_MARKERS),
+        (
+            IDS | {"pad_id": END, "eos_id": PAD, "control_symbols": [*CONTROL_SYMBOLS]},
+            "does not have Chinwag's markers",
+        ),
+        (IDS | {"user_defined_symbols": [*CONTROL_SYMBOLS]}, "has markers that texts can spell"),
+        (IDS | {"control_symbols": [*CONTROL_SYMBOLS], "normalization_rule_name": "nmt_nfkc"}, "changes texts"),
     ],
-    ids=["of another kind", "without markers", "with markers in another order", "with padding elsewhere"],
+    ids=[
+        *("of another kind", "without markers", "with markers in another order", "with padding elsewhere"),
+        *("with markers that can be typed", "with a table of characters"),
+    ],
 )
-def test_a_foreign_model_is_an_error(options: dict[str, object]) -> None:
+def test_a_foreign_model_is_an_error(options: dict[str, object], why: str) -> None:
+    options = {"normalization_rule_name": "identity", **options}
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=iter(LINES),
@@ -240,5 +253,5 @@ def test_a_foreign_model_is_an_error(options: dict[str, object]) -> None:
         minloglevel=2,
         **options,
     )
-    with pytest.raises(TokenizerError, match="markers"):
+    with pytest.raises(TokenizerError, match=why):
         Tokenizer(model.getvalue())
