@@ -10,6 +10,7 @@ from discord import app_commands, ui
 
 from bot.guild_settings import LENGTHS, MAX_BLOCKED, GuildSettings, GuildSettingsStore
 from model import ChinwagError
+from model.blocklist import can_be_found
 from model.dialogue import MAX_CONTEXT_TURNS
 
 logger = logging.getLogger(__name__)
@@ -17,6 +18,8 @@ logger = logging.getLogger(__name__)
 _FAILED = "That did not work, and nothing has changed: {error}"
 _ON, _OFF = "on", "off"
 _PHRASE = 100  # characters of a blocked word or phrase
+_FORM = 4000  # characters that a field of a form can have
+_SHOWN_CHARACTERS, _SHOWN_PLACES = 50, 15  # of what somebody wrote, and of channels or roles in a row
 
 
 def _number(text: str) -> float:
@@ -66,12 +69,22 @@ def parsed(name: str, text: str) -> Any:
     Raises:
         ValueError: it has no such value; the message says what it can be.
     """
+    if name not in PARSERS:
+        raise ValueError(f"there is no setting {_quoted(name)}.")
     try:
         value = PARSERS[name](text)
         GuildSettings(**{name: value})
     except ValueError as error:
-        raise ValueError(f"{text!r} is no value for {name}: {_EXPLAINED[name]}.") from error
+        raise ValueError(f"{_quoted(text)} is no value for {name}: {_EXPLAINED[name]}.") from error
     return value
+
+
+def _phrase(text: str) -> str:
+    """A word or phrase to block. Raises ValueError if it would never be found."""
+    phrase = text.strip()[:_PHRASE]
+    if not can_be_found(phrase):
+        raise ValueError(f"{_quoted(phrase)} has neither a letter nor a digit.")
+    return phrase
 
 
 class AdminCommands(app_commands.Group):
@@ -121,7 +134,7 @@ class AdminCommands(app_commands.Group):
     @app_commands.describe(phrase="the word or phrase")
     async def block(self, interaction: discord.Interaction, phrase: app_commands.Range[str, 1, _PHRASE]) -> None:
         """Never say a word or phrase here, nor what looks like it."""
-        settings = await asyncio.to_thread(self._settings.block, _guild(interaction), phrase.strip())
+        settings = await asyncio.to_thread(self._settings.block, _guild(interaction), _phrase(phrase))
         await interaction.response.send_message(f"Done: {_counted(settings.blocked)} blocked here.", ephemeral=True)
 
     @app_commands.command()
@@ -130,7 +143,7 @@ class AdminCommands(app_commands.Group):
         """Let a word or phrase be said again."""
         guild = _guild(interaction)
         if phrase not in (await asyncio.to_thread(self._settings.of, guild)).blocked:
-            raise ValueError(f"{phrase!r} is not blocked here.")
+            raise ValueError(f"{_quoted(phrase)} is not blocked here.")
         settings = await asyncio.to_thread(self._settings.unblock, guild, phrase)
         await interaction.response.send_message(f"Done: {_counted(settings.blocked)} blocked here.", ephemeral=True)
 
@@ -166,6 +179,8 @@ class SettingsPanel(ui.View):
     @ui.button(label="Blocked words …", row=4)
     async def words(self, interaction: discord.Interaction, button: ui.Button["SettingsPanel"]) -> None:
         """Ask for the words."""
+        if len("\n".join(self.settings.blocked)) > _FORM:
+            raise ValueError("they do not fit into a form: use `/chinwag-admin block` and `unblock`.")
         await interaction.response.send_modal(_WordsForm(self))
 
     @ui.button(label="Feedback on or off", row=4)
@@ -235,14 +250,14 @@ class _WordsForm(_Form):
         self._input: ui.TextInput[_WordsForm] = ui.TextInput(
             style=discord.TextStyle.paragraph,
             required=False,
-            default="\n".join(panel.settings.blocked)[:4000],
+            default="\n".join(panel.settings.blocked),
             custom_id="blocked",
         )
         self.add_item(ui.Label(text="One a line", description="also where they are disguised", component=self._input))
 
     async def on_submit(self, interaction: discord.Interaction) -> None:
-        lines = dict.fromkeys(line.strip()[:_PHRASE] for line in self._input.value.splitlines())
-        await self._panel.change(interaction, blocked=tuple(filter(None, lines)))
+        lines = dict.fromkeys(_phrase(line) for line in self._input.value.splitlines() if line.strip())
+        await self._panel.change(interaction, blocked=tuple(lines))
 
 
 def described(settings: GuildSettings) -> str:
@@ -271,7 +286,12 @@ def _as_text(settings: GuildSettings) -> dict[str, str]:
 
 
 def _listed(sign: str, ids: tuple[int, ...]) -> str:
-    return " ".join(f"<{sign}{id}>" for id in ids)
+    more = f" and {len(ids) - _SHOWN_PLACES} more" if len(ids) > _SHOWN_PLACES else ""
+    return " ".join(f"<{sign}{id}>" for id in ids[:_SHOWN_PLACES]) + more
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
 
 
 def _counted(words: tuple[str, ...]) -> str:
@@ -286,6 +306,9 @@ def _guild(interaction: discord.Interaction) -> int:
 async def _explain(interaction: discord.Interaction, error: BaseException) -> None:
     if isinstance(error, ValueError | ChinwagError):
         text = _FAILED.format(error=error)
+    elif isinstance(error, app_commands.AppCommandError):  # it quotes what somebody wrote
+        logger.warning("A command was given what it does not take: %s.", type(error).__name__)
+        text = _FAILED.format(error="that is nothing that this command takes.")
     else:
         logger.error("A command failed.", exc_info=error)
         text = _FAILED.format(error="my log says why.")

@@ -43,6 +43,7 @@ USER_LIMIT, CHANNEL_LIMIT = (6, 30.0), (20, 30.0)
 _TYPING_PATIENCE = 2.0  # seconds; the indicator is not worth more
 _RETRIES = (1.0, 4.0, 15.0)  # seconds to wait before a reply is sent again
 _PARTING = 10.0  # seconds for what is being answered when the bot ends
+_MOST_PARTS = 5  # messages of an answer, whatever a model says
 AnyBot = commands.Bot | commands.AutoShardedBot
 
 _NETWORK_ERRORS = (discord.DiscordException, aiohttp.ClientError, OSError)
@@ -156,8 +157,9 @@ class Chinwag(commands.Cog):
             self.status.count(NOT_ALLOWED)
             return
         now = time.monotonic()  # by the time of day, a clock that is put back would lock people out
-        wait = max(cooldown.update_rate_limit(message, now) or 0.0 for cooldown in self._cooldowns)
-        if wait:
+        # What is too much of one member counts for the channel no more, or who floods it would silence the others.
+        waits = (cooldown.update_rate_limit(message, now) for cooldown in self._cooldowns)
+        if wait := next(filter(None, waits), None):
             await self._refuse(message, wait, notice=asked)
             return
         async with _typing(message.channel):
@@ -187,14 +189,19 @@ class Chinwag(commands.Cog):
         answer = self._answers.find(payload.message_id)
         if value is None or payload.user_id == self._me or answer is None or answer.exchange is None:
             return
+        if payload.member is not None and payload.member.bot:
+            return
         try:
             await asyncio.to_thread(self._keep_vote, answer.exchange, payload.user_id, value)
         except Exception:
             logger.exception("A vote could not be kept.")
 
     def _keep_vote(self, exchange: Exchange, member: int, value: int) -> None:
-        """Keep a vote, unless somebody who speaks there has opted out since the answer was given, or does meanwhile."""
-        if self._is_out(exchange):
+        """Keep a vote, unless somebody who speaks there has opted out since the answer was given, or does meanwhile.
+
+        Who has opted out has no vote either.
+        """
+        if self._is_out(exchange) or str(member) in self._stores.consent.excluded():
             return
         self._stores.feedback.vote(exchange, member, value)
         if self._is_out(exchange):
@@ -271,13 +278,14 @@ class Chinwag(commands.Cog):
             self.status.count(FAILED)
             return FAILURE
         self.status.count(ANSWERED, time.monotonic() - start)
-        if message.guild is None or not settings.feedback or str(message.author.id) in excluded:
+        blocked = question.config.blocklist.finds("\n".join(turn.text for turn in question.turns))
+        if message.guild is None or not settings.feedback or str(message.author.id) in excluded or blocked:
             return Answer(reply, question.turns)
         return Answer(reply, question.turns, Exchange(0, message.guild.id, question.turns, reply.text))
 
     async def _say(self, message: discord.Message, answer: Answer | str) -> None:
         """Send an answer, in several messages if it is too long for one."""
-        first, *rest = parts_of(answer if isinstance(answer, str) else answer.reply.text)
+        first, *rest = parts_of(answer if isinstance(answer, str) else answer.reply.text)[:_MOST_PARTS]
         sent = await _send(message, first)
         if sent is None:
             self.status.count(NOT_SENT)

@@ -1,13 +1,19 @@
-"""What members thought of replies: exchanges with 👍 and 👎, kept for the next training where a server wants that."""
+"""What members thought of replies: exchanges with 👍 and 👎, kept for the next training where a server wants that.
+
+Whoever speaks in an exchange has no say in whether it is good, and nobody's 👍 counts for more than `MAX_LIKES`
+exchanges: it takes two people to teach something, and many to teach much.
+"""
 
 import json
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from model import ChinwagError
+from model.blocklist import Blocklist
 from model.database import Database
 from model.dialogue import ME, Turn
 
@@ -16,6 +22,9 @@ FILE_NAME = "feedback.sqlite"
 
 VOTES = {"👍": 1, "👎": -1}
 
+MAX_LIKES = 100
+"""Exchanges of a server that a member's 👍 counts for: the newest ones."""
+
 _APPLICATION_ID = 0x43684642  # "ChFB"
 _SCHEMA = """
     CREATE TABLE exchange (message INTEGER PRIMARY KEY, guild INTEGER NOT NULL, at REAL NOT NULL, turns TEXT NOT NULL,
@@ -23,6 +32,8 @@ _SCHEMA = """
     CREATE TABLE vote (message INTEGER NOT NULL, member INTEGER NOT NULL, value INTEGER NOT NULL,
                        PRIMARY KEY (message, member)) WITHOUT ROWID
 """
+_EXCHANGES = "SELECT message, turns, reply FROM exchange WHERE guild = ? ORDER BY message DESC"
+_VOTES = "SELECT message, member, value FROM vote JOIN exchange USING (message) WHERE guild = ?"
 
 
 class FeedbackError(ChinwagError):
@@ -74,6 +85,7 @@ class Feedback:
                 connection.execute("INSERT OR REPLACE INTO vote VALUES (?, ?, ?)", (exchange.message, member, value))
             else:
                 connection.execute("DELETE FROM vote WHERE message = ? AND member = ?", (exchange.message, member))
+                _drop_unjudged(connection)
 
     def forget(self, message: int) -> None:
         """Drop an exchange: its message is gone."""
@@ -90,41 +102,57 @@ class Feedback:
                 if any(speaker == str(account) for speaker, _ in json.loads(turns)):
                     _drop(connection, message)
             connection.execute("DELETE FROM vote WHERE member = ?", (account,))
+            _drop_unjudged(connection)
 
-    def liked(self, guild: int, excluded: Collection[str] = ()) -> list[Exchange]:
-        """The exchanges of a server with more 👍 than 👎.
+    def liked(self, guild: int, excluded: Collection[str] = (), blocklist: Blocklist | None = None) -> list[Exchange]:
+        """The exchanges of a server with more 👍 than 👎 of others than those who speak in them, the oldest first.
 
         Args:
             guild: the id of the server.
-            excluded: whose words must not be learned; exchanges with them are left out.
+            excluded: whose words must not be learned, and who has no vote; exchanges with them are left out.
+            blocklist: of what must not be learned either.
         """
         if not self._database.path.exists():
             return []
-        query = """
-            SELECT message, turns, reply FROM exchange JOIN vote USING (message)
-            WHERE guild = ? GROUP BY message HAVING sum(value) > 0 ORDER BY message
-        """
         with self._database.transaction(write=False) as connection:
-            rows = connection.execute(query, (guild,)).fetchall()
-        found = [
-            Exchange(message, guild, [Turn(*turn) for turn in json.loads(turns)], reply)
-            for message, turns, reply in rows
-        ]
-        return [each for each in found if not any(turn.speaker in excluded for turn in each.turns)]
+            rows = connection.execute(_EXCHANGES, (guild,)).fetchall()
+            votes: dict[int, list[tuple[int, int]]] = {}
+            for message, member, value in connection.execute(_VOTES, (guild,)):
+                votes.setdefault(message, []).append((member, value))
+        likes, found = Counter[int](), list[Exchange]()
+        for message, turns, reply in rows:
+            exchange = Exchange(message, guild, [Turn(*turn) for turn in json.loads(turns)], reply)
+            unheard = {*excluded, *(turn.speaker for turn in exchange.turns)}
+            heard = [(member, value) for member, value in votes[message] if str(member) not in unheard]
+            likes.update(member for member, value in heard if value > 0)
+            balance = sum(value for member, value in heard if value < 0 or likes[member] <= MAX_LIKES)
+            if balance > 0 and not _must_not_be_learned(exchange, excluded, blocklist):
+                found.append(exchange)
+        return found[::-1]
 
-    def write(self, file: Path, guild: int, excluded: Collection[str] = ()) -> int:
-        """Write the liked exchanges of a server as chat logs that `chinwag-train` reads.
+    def write(self, file: Path, guild: int, excluded: Collection[str] = (), blocklist: Blocklist | None = None) -> int:
+        """Write the liked exchanges of a server as chat logs that `chinwag-train` reads; arguments as for `liked`.
 
         Returns:
             How many.
         """
-        exchanges = self.liked(guild, excluded)
+        exchanges = self.liked(guild, excluded, blocklist)
         with file.open("w", encoding="utf-8") as out:
             for exchange in exchanges:
                 for turn in (*exchange.turns, Turn(ME, exchange.reply)):
                     said = {"conversation": str(exchange.message), "author": turn.speaker, "content": turn.text}
                     print(json.dumps(said, ensure_ascii=False), file=out)
         return len(exchanges)
+
+
+def _must_not_be_learned(exchange: Exchange, excluded: Collection[str], blocklist: Blocklist | None) -> bool:
+    said = [*(turn.text for turn in exchange.turns), exchange.reply]
+    is_blocked = blocklist is not None and any(map(blocklist.finds, said))
+    return is_blocked or any(turn.speaker in excluded for turn in exchange.turns)
+
+
+def _drop_unjudged(connection: sqlite3.Connection) -> None:
+    connection.execute("DELETE FROM exchange WHERE message NOT IN (SELECT message FROM vote)")
 
 
 def _drop(connection: sqlite3.Connection, message: int) -> None:

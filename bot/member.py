@@ -15,6 +15,7 @@ from bot.feedback import Exchange
 from bot.live_model import Models
 from bot.stores import Stores
 from model.dialogue import Turn
+from model.guards import Rejection
 from model.reply import Reply
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,7 @@ _FORGOTTEN = (
 )
 _OPTED_IN = "Done. What you write may be read as context and learned from again."
 _FAILED = "That did not work, and nothing has changed. Please tell the admins: my log says why."
+_SECRET = (Rejection.BLOCKED, Rejection.COPY, Rejection.CONTACT)
 _PICTURE = "What I looked at in the conversation (columns) as I wrote each part of my reply (rows)."
 _UNKNOWN = "I no longer know how I came to that: it is not among my last answers, or not mine."
 
@@ -165,7 +167,9 @@ def explanation(reply: Reply, limit: int = 2000) -> str:
     said = next((each for each in reply.candidates if not each.rejection), None)
     for each in reply.candidates:
         text = discord.utils.escape_markdown(discord.utils.escape_mentions(" / ".join(each.text.splitlines())))
-        shown = f"~~{text}~~ ({each.rejection})" if each.rejection else f"**{text}**" if each is said else text
+        shown = f"**{text}**" if each is said else text
+        if each.rejection:  # what must not be said is not shown either
+            shown = f"({each.rejection})" if each.rejection in _SECRET else f"~~{text}~~ ({each.rejection})"
         line = f"`{each.score:6.1f}` {shown}"
         if sum(map(len, lines)) + len(lines) + len(line) > limit:
             break

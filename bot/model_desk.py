@@ -18,6 +18,7 @@ from bot.live_model import Models
 from bot.retraining import DONE, QUEUED, Command, Job, Progress, Trainer, can_train, command
 from bot.stores import Stores
 from model import ChinwagError
+from model.blocklist import Blocklist
 from model.bundle import (
     Bundle,
     ModelFormatError,
@@ -45,6 +46,7 @@ NOTHING = (
 _BAR = 20  # characters
 _SHIPPED = "shipped"
 _SHOWN = 24  # models in a menu, besides the shipped one
+_ENDING = 20  # characters of a file's name that tell its format
 
 
 class DeskError(ChinwagError):
@@ -146,9 +148,10 @@ class ModelDesk:
         return [folder] if folder.is_dir() and any(folder.iterdir()) else []
 
     def _add_liked(self, guild: int, folder: Path) -> None:
-        if self._stores.settings.of(guild).feedback:
-            file = folder / "liked.jsonl"
-            if not self._stores.feedback.write(file, guild, self._stores.consent.excluded()):
+        settings = self._stores.settings.of(guild)
+        if settings.feedback:
+            file, blocklist = folder / "liked.jsonl", Blocklist(settings.blocked)
+            if not self._stores.feedback.write(file, guild, self._stores.consent.excluded(), blocklist):
                 file.unlink()
 
     async def _post(self, interaction: discord.Interaction, text: str, name: str) -> discord.Message:
@@ -232,7 +235,10 @@ class ModelsView(ui.View):
         ]
 
     async def _choose(self, interaction: discord.Interaction) -> None:
-        self._chosen = self._menu.values[0]
+        (chosen,) = self._menu.values
+        if chosen not in {option.value for option in self._menu.options}:  # as no client of Discord's own sends
+            raise DeskError("Choose one of those in the menu.")
+        self._chosen = chosen
         await self._show_again(interaction)
 
     @ui.button(label="Use it", style=discord.ButtonStyle.primary, row=1)
@@ -333,7 +339,7 @@ def model_commands(desk: ModelDesk) -> list[app_commands.Command[Any, ..., Any]]
 def _file_name(number: int, given: str) -> str:
     """A name that leads nowhere else, with the ending that tells the format."""
     endings = re.sub(r"[^a-z0-9.]", "", "".join(Path(given).suffixes[-2:]).lower())
-    return f"{number}{endings}"
+    return f"{number}{endings[-_ENDING:]}"
 
 
 @contextmanager

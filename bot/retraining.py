@@ -5,6 +5,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -42,6 +43,7 @@ DISK_FULL = "The disk is full: have the operator make room where my models are, 
 
 _JOB, _PROGRESS, _LOG, _EXPORTS, _PID = "job.json", "progress.json", "log.txt", "exports", "pid"
 _LAST_LINE = 300  # characters of the log that a person is shown
+_FAULT = re.compile(r"[\w.]*(?:Error|Exception|Exit|Interrupt)\b")
 _NICE = 10
 _FIRST_TO_GO = "1000"  # of all processes, where Linux runs out of memory: better the training than the bot
 _KILLED = (-9, -6, None)  # the status of a process that was killed, gave up itself, or was started by a bot before
@@ -403,4 +405,6 @@ def _last_line(job: Job) -> str:
         lines = (job.folder / _LOG).read_text(encoding="utf-8", errors="replace").replace("\r", "\n").splitlines()
     except OSError:
         return ""
-    return next((line.strip()[-_LAST_LINE:] for line in reversed(lines) if line.strip()), "")
+    last = next((line.strip()[-_LAST_LINE:] for line in reversed(lines) if line.strip()), "")
+    fault = _FAULT.match(last)  # what it says may quote what somebody wrote
+    return fault[0] if fault else last

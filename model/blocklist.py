@@ -34,11 +34,11 @@ class Blocklist:
     """Finds blocked words and phrases in text; without entries it finds nothing.
 
     Args:
-        entries: the words and phrases.
+        entries: the words and phrases; those without a letter or digit say nothing.
     """
 
     def __init__(self, entries: Iterable[str] = ()) -> None:
-        self._entries = {tuple(_words_of(_fold(entry))): entry for entry in entries}
+        self._entries = {tuple(_words_of(_fold(entry))): entry for entry in entries if can_be_found(entry)}
         self._lengths: dict[str, set[int]] = {}  # of the entries that begin with a word
         for words in self._entries:
             self._lengths.setdefault(words[0], set()).add(len(words))
@@ -66,7 +66,7 @@ class Blocklist:
         entries = {number: line.strip() for number, line in enumerate(lines, 1)}
         entries = {number: entry for number, entry in entries.items() if entry and not entry.startswith("#")}
         for number, entry in entries.items():
-            if not _words_of(_fold(entry)):
+            if not can_be_found(entry):
                 raise BlocklistError(
                     f"Line {number} of the blocklist {path} has no letter or digit: {entry!r}; write a word or a "
                     "phrase, or `#` before a comment."
@@ -124,6 +124,11 @@ class Blocklist:
             pattern = re.compile(re.escape(token.translate(_LEET)).replace(r"\*", r"\w"))
             found = next((entry for word, entry in self._joined.items() if pattern.fullmatch(word)), None)
         return found
+
+
+def can_be_found(entry: str) -> bool:
+    """Whether a word or phrase has a letter or digit, by which it is known in a text."""
+    return bool(_words_of(_fold(entry)))
 
 
 def _fold(text: str) -> str:

@@ -12,8 +12,8 @@ from model.protobuf import fields
 
 _COMMON = """
     Add Cast Concat ConstantOfShape Cos DynamicQuantizeLinear Equal GRU Gather Identity LSTM LayerNormalization
-    LogSoftmax MatMul MatMulInteger Mul Pad RNN Range ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Softmax Split Squeeze Sub
-    Tanh Transpose Unsqueeze
+    LogSoftmax MatMul MatMulInteger Mul Pad RNN Range ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Softmax
+    Split Squeeze Sub Tanh Transpose Unsqueeze
 """
 _OPERATIONS = {
     "": frozenset(_COMMON.split()),

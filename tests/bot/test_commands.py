@@ -108,7 +108,8 @@ async def test_why_this_reply(place: Place, model: ScriptedModel) -> None:
     assert answer is not None
     text = shown(await place.bob.context_menu(place.channel, "Why this reply?", answer))
     assert "**yes**" in text
-    assert "~~a leak~~ (copy of the training data)" in text
+    assert "(copy of the training data)" in text
+    assert "a leak" not in text
     assert "no longer know" in shown(await place.bob.context_menu(place.channel, "Why this reply?", question))
     assert model.looked == [(["well?"], "yes")]
 

@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 import simcord
 
-from bot.feedback import Exchange, Feedback, FeedbackError
+from bot.feedback import MAX_LIKES, Exchange, Feedback, FeedbackError
 from bot.guild_settings import GuildSettingsStore
 from bot.stores import Stores
+from model.blocklist import Blocklist
 from model.consent import Consent
 from model.dialogue import ME, Turn
 from training.exports import read_exports
 from training.exports.notes import ReadNotes
 
-GUILD, ALICE, BOB = 7, 1, 2
+GUILD, ALICE, BOB, CAROL, DAVE = 7, 1, 2, 3, 4
 EXCHANGE = Exchange(99, GUILD, [Turn("1", "cats or dogs?"), Turn(ME, "cats"), Turn("2", "why?")], "they purr\nso loud")
 
 
@@ -28,40 +29,76 @@ def liked(feedback: Feedback) -> list[int]:
 
 def test_what_most_like_is_liked(feedback: Feedback) -> None:
     assert feedback.liked(GUILD) == []
-    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.vote(EXCHANGE, CAROL, 1)
     assert feedback.liked(GUILD) == [EXCHANGE]
     assert feedback.liked(GUILD + 1) == []
-    feedback.vote(EXCHANGE, BOB, -1)
+    feedback.vote(EXCHANGE, DAVE, -1)
     assert liked(feedback) == []
-    feedback.vote(EXCHANGE, BOB, 1)
-    feedback.vote(EXCHANGE, ALICE, -1)
-    feedback.vote(EXCHANGE, ALICE, 0)
+    feedback.vote(EXCHANGE, DAVE, 1)
+    feedback.vote(EXCHANGE, CAROL, -1)
+    feedback.vote(EXCHANGE, CAROL, 0)
     assert liked(feedback) == [99]
+
+
+def test_who_speaks_has_no_vote(feedback: Feedback) -> None:
+    for member in (ALICE, BOB):
+        feedback.vote(EXCHANGE, member, 1)
+    assert liked(feedback) == []
+    feedback.vote(EXCHANGE, CAROL, 1)
+    feedback.vote(EXCHANGE, ALICE, -1)
+    assert liked(feedback) == [99]
+
+
+def test_nobody_likes_more_than_so_many(feedback: Feedback) -> None:
+    for message in range(MAX_LIKES + 20):
+        feedback.vote(Exchange(message, GUILD, [Turn("2", "hi")], "hello"), CAROL, 1)
+    assert liked(feedback) == list(range(20, MAX_LIKES + 20))
+    feedback.vote(Exchange(5, GUILD, [Turn("2", "hi")], "hello"), DAVE, 1)
+    assert liked(feedback) == [5, *range(20, MAX_LIKES + 20)]
+
+
+@pytest.mark.parametrize("word", ["dogs", "purr", "wh1", "c a t s"])
+def test_blocked_words_are_not_learned_however_much_they_are_liked(feedback: Feedback, word: str) -> None:
+    turns = [Turn("1", "cats or d0gs?"), Turn(ME, "c a t s"), Turn("2", "wh1")]
+    exchange = Exchange(99, GUILD, turns, "they purr\nso loud")
+    for member in range(10, 20):
+        feedback.vote(exchange, member, 1)
+    assert feedback.liked(GUILD, blocklist=Blocklist(["badgers"])) == [exchange]
+    assert feedback.liked(GUILD, blocklist=Blocklist([word])) == []
+
+
+def test_what_nobody_judges_any_more_is_not_kept(feedback: Feedback, stores: Stores) -> None:
+    feedback.vote(EXCHANGE, CAROL, 1)
+    feedback.vote(EXCHANGE, CAROL, 0)
+    feedback.vote(EXCHANGE, CAROL, -1)
+    feedback.forget_speaker(CAROL)
+    assert b"they purr" not in (stores.folder / "feedback.sqlite").read_bytes()
 
 
 def test_a_deleted_reply_is_forgotten(feedback: Feedback) -> None:
     feedback.forget(99)
-    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.vote(EXCHANGE, CAROL, 1)
     feedback.forget(99)
     assert liked(feedback) == []
-    feedback.vote(EXCHANGE, BOB, 1)
+    feedback.vote(EXCHANGE, DAVE, 1)
     assert liked(feedback) == [99]
 
 
 def test_who_wants_to_be_left_out_is(feedback: Feedback) -> None:
     feedback.forget_speaker(ALICE)
-    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.vote(EXCHANGE, CAROL, 1)
     assert feedback.liked(GUILD, {"2"}) == []
     other = Exchange(100, GUILD, [Turn("2", "hello")], "hi")
     feedback.vote(other, ALICE, 1)
+    assert feedback.liked(GUILD, {"1"}) == []  # neither her words nor her vote
     feedback.forget_speaker(ALICE)
     assert liked(feedback) == []  # the one in which she speaks, and her vote on the other
-    feedback.vote(other, BOB, 1)
+    feedback.vote(other, CAROL, 1)
     assert liked(feedback) == [100]
 
 
 def test_training_reads_what_was_liked(feedback: Feedback, tmp_path: Path) -> None:
-    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.vote(EXCHANGE, CAROL, 1)
     assert feedback.write(tmp_path / "liked.jsonl", GUILD) == 1
     messages = list(read_exports([tmp_path / "liked.jsonl"], ReadNotes()))
     assert [(message.author, message.content) for message in messages] == [
@@ -86,17 +123,19 @@ class TestInDiscord:
     async def test_votes_are_kept_where_that_is_wanted(
         self, place: "Place", settings: GuildSettingsStore, feedback: Feedback
     ) -> None:
-        await place.alice.react(await place.ask("hello"), "👍")
+        await place.admin.react(await place.ask("hello"), "👍")
         assert place.liked(feedback) == []
         settings.change(place.guild.id, feedback=True)
         answer = await place.ask("hello again")
+        await place.alice.react(answer, "👍")  # her own
+        assert place.liked(feedback) == []
         for emoji in ("🎉", "👍"):
-            await place.alice.react(answer, emoji)
+            await place.admin.react(answer, emoji)
         (exchange,) = feedback.liked(place.guild.id)
         assert exchange == Exchange(answer.id, place.guild.id, [Turn(str(place.alice.id), "hello again")], "sure")
-        await place.alice.unreact(answer, "🎉")
+        await place.admin.unreact(answer, "🎉")
         assert place.liked(feedback) == [answer.id]
-        await place.alice.unreact(answer, "👍")
+        await place.admin.unreact(answer, "👍")
         assert place.liked(feedback) == []
 
     @pytest.mark.parametrize("meanwhile", [False, True])
@@ -123,12 +162,33 @@ class TestInDiscord:
         await place.admin.react(answer, "👍")
         assert place.liked(stores.feedback) == []
 
+    async def test_of_bots_and_of_who_opted_out_there_are_no_votes(
+        self, place: "Place", settings: GuildSettingsStore, feedback: Feedback, consent: Consent
+    ) -> None:
+        settings.change(place.guild.id, feedback=True)
+        answer = await place.ask("hello")
+        consent.opt_out(str(place.admin.id))
+        await place.admin.react(answer, "👍")
+        robot = place.guild.add_member(place.env.create_user("robot", bot=True))
+        await robot.react(answer, "👍")
+        consent.opt_in(str(place.admin.id))
+        assert place.liked(feedback) == []
+
+    async def test_a_blocked_word_is_not_even_kept(
+        self, place: "Place", settings: GuildSettingsStore, feedback: Feedback, stores: Stores
+    ) -> None:
+        settings.change(place.guild.id, feedback=True, blocked=("crumpet",))
+        await place.admin.react(await place.ask("say crumpet"), "👍")
+        assert place.liked(feedback) == []
+        assert not (stores.folder / "feedback.sqlite").exists()
+
     async def test_a_deleted_answer_is_forgotten(
         self, place: "Place", settings: GuildSettingsStore, feedback: Feedback
     ) -> None:
         settings.change(place.guild.id, feedback=True)
         answer = await place.ask("hello")
-        await place.alice.react(answer, "👍")
+        await place.admin.react(answer, "👍")
+        assert len(place.liked(feedback)) == 1
         await place.admin.delete(answer)
         assert place.liked(feedback) == []
 

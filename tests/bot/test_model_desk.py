@@ -174,7 +174,7 @@ class TestOverSockets:
     ) -> None:
         guild = int(server.guild_id)
         stores.settings.change(guild, feedback=True)
-        stores.feedback.vote(Exchange(9, guild, [Turn("1", "hi")], "hello"), 1, 1)
+        stores.feedback.vote(Exchange(9, guild, [Turn("1", "hi")], "hello"), 2, 1)
         job, shown = await self.begin(server, desk, "../../escape.json.gz", "C:\\logs\\chat.TXT", "no ending")
         assert sorted(path.name for path in job.exports.iterdir()) == ["0.json.gz", "1.txt", "2", "liked.jsonl"]
         assert (job.exports / "0.json.gz").read_bytes() == b"hello"

@@ -252,5 +252,6 @@ def _decode(line: bytes) -> str:
 
 
 def _brief(error: Exception | str) -> str:
-    """The first line of an error, short enough for a terminal."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:_REASON_CHARACTERS]
+    """The first line of an error, short enough for a terminal and without what it quotes: somebody may have said it."""
+    first = (str(error).splitlines() or [""])[0].partition("'")[0].rstrip(" :")
+    return first[:_REASON_CHARACTERS] or type(error).__name__
