@@ -113,6 +113,7 @@ def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:
         try:
             parse(data)
         except Exception:
-            logger.exception("Skipped a %s event that cannot be read.", name)
+            # What it failed at may be what somebody wrote.
+            logger.error("Skipped a %s event that cannot be read.", name, exc_info=logger.isEnabledFor(logging.DEBUG))
 
     return guarded

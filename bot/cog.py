@@ -170,12 +170,12 @@ class Chinwag(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
         """Keep a 👍 or 👎, where the admins want that."""
-        await self._vote(payload, VOTES.get(payload.emoji.name or ""))
+        await self._vote(payload, VOTES.get(str(payload.emoji.name)))
 
     @commands.Cog.listener()
     async def on_raw_reaction_remove(self, payload: discord.RawReactionActionEvent) -> None:
         """Take it back."""
-        await self._vote(payload, VOTES.get(payload.emoji.name or "") and 0)
+        await self._vote(payload, VOTES.get(str(payload.emoji.name)) and 0)
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:

@@ -17,6 +17,7 @@ MAX_LENGTH = 2000
 """Discord's limit for a message."""
 
 _CHAIN_DEPTH = 6
+_MOST_CHARACTERS = 12_000  # of messages that are read for an answer: six of the usual longest
 _RECENT_MESSAGES = 20
 _PATIENCE = 5.0  # seconds for earlier messages; a reply without them is better than a later one
 _PAUSE = timedelta(minutes=30)  # a longer silence ends a conversation
@@ -53,9 +54,14 @@ async def _conversation(message: discord.Message, *, recent: bool) -> list[disco
 
 
 def to_context(messages: Iterable[discord.Message], me: int) -> list[Turn]:
-    """Turn messages (oldest first) into at most `MAX_CONTEXT_TURNS` turns, one for each burst."""
-    turns = (Turn(_speaker(message, me), clean_text(message.content)) for message in messages if is_speech(message, me))
-    return merge_bursts(turns)[-MAX_CONTEXT_TURNS:]
+    """Turn messages (oldest first) into at most `MAX_CONTEXT_TURNS` turns, one a burst, of bounded length together."""
+    turns, room = list[Turn](), _MOST_CHARACTERS
+    for message in reversed([each for each in messages if is_speech(each, me)]):
+        room -= len(message.content)
+        if room < 0 and turns:
+            break
+        turns.append(Turn(_speaker(message, me), clean_text(message.content)))
+    return merge_bursts(reversed(turns))[-MAX_CONTEXT_TURNS:]
 
 
 def is_speech(message: discord.Message, me: int) -> bool:

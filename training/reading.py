@@ -26,7 +26,7 @@ from training.cleanliness import signature
 from training.exports import Channel, Export, Message, ReadNotes, formats
 from training.exports.file import ExportFile
 from training.names import Names
-from training.privacy import redact
+from training.privacy import MAX_CHARACTERS, redact
 from training.workers import Workers
 
 _VERSION = 1
@@ -271,6 +271,8 @@ class _Sieve:
         verbatim, content = self._task.filters.verbatim, message.content
         mentions: tuple[str, ...] = ()
         redacted: Counter[str] = Counter()
+        if not verbatim and len(content) > MAX_CHARACTERS:
+            return "", (), "overlong"
         if not verbatim:
             names = self._names_of(message.channel)
             content, mentions = names.resolve(message.author, message.name, content, message.mentions)

@@ -1,5 +1,6 @@
 """Messages become turns: no Discord needed, only things shaped like its messages."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -47,6 +48,15 @@ def test_the_newest_turns_are_kept() -> None:
     turns = to_context(messages, BOT)
     assert len(turns) == MAX_CONTEXT_TURNS
     assert turns[-1].text == str(MAX_CONTEXT_TURNS + 2)
+
+
+def test_long_messages_leave_no_room_for_older_ones() -> None:
+    messages = [message(ALICE + index % 2, f"{index} " + "\ufdfa" * 3990) for index in range(20)]
+    begin = time.process_time()
+    turns = to_context(messages, BOT)
+    assert time.process_time() - begin < 1
+    assert [turn.text.split()[0] for turn in turns] == ["17", "18", "19"]
+    assert len(to_context([message(ALICE, "a" * 50_000)], BOT)) == 1
 
 
 @pytest.mark.parametrize(

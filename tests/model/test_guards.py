@@ -1,5 +1,7 @@
 """What must not be said."""
 
+import time
+
 import pytest
 
 from model.blocklist import Blocklist
@@ -80,3 +82,20 @@ def test_what_one_person_said_is_not_said(text: str) -> None:
 
 def test_an_empty_conversation_is_no_excuse() -> None:
     assert reason("hello there", []) is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a.", "a", ".", "-", "@", "a@", "a@a.", "1 ", "1 " * 8 + " " * 99, "<", "www.", "w-", "\u0338", "a.com/", "+"],
+)
+def test_time_is_bounded_whatever_a_model_says(piece: str) -> None:
+    text = (piece * 50_000)[:50_000]
+    begin = time.process_time()
+    reason(text, [Turn("ann", text[:1000])], words="dratted d.r")
+    assert time.process_time() - begin < 2
+
+
+@pytest.mark.parametrize("before", ["", "a." * 20, "x" * 40, "hey..."])
+@pytest.mark.parametrize("text", ["foo.com", "ann@example.zz", "1 2 3 4 5 6 7 8 9", "(555) 010-12 34"])
+def test_length_hides_nothing(before: str, text: str) -> None:
+    assert reason(f"{before}{text}") is Rejection.CONTACT

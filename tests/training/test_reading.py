@@ -106,6 +106,7 @@ def test_messages_are_kept_clean_with_all_that_linking_needs(tmp_path: Path) -> 
         (line(1, "ann", "joined the server", is_system=True), "system message"),
         (line(1, "ann", ""), "empty"),
         (line(1, "ann", "https://example.org/cat.gif"), "nothing but links or personal details"),
+        (line(1, "a1", "@a1 who is it, " * 1500), "overlong"),
         (line(1, "ann", "<@123456789012345678>"), "empty"),
         (line(1, "ann", "!play never gonna give you up"), "command"),
         (line(1, "ann", "```py\nprint(1)\n```"), "code"),
