@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import TensorProto
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
-from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
+from model.bundle import DECODER, ENCODER, HEAD, TRAINING, WEIGHTS, ModelFormatError
 from model.inference import ATTENTION, LIKELIHOODS
 from model.onnx_builder import EMBEDDING, Graph, external_tensors
 from model.recurrence import CELLS
@@ -68,13 +68,38 @@ def load_network(config: Seq2SeqConfig, directory: Path) -> Seq2Seq:
     """A trainable network with the weights of exported files: in half precision where there are such.
 
     Int8 weights are taken as the numbers they stand for.
+
+    Raises:
+        ModelFormatError: the weights are not of such a network; no more memory was taken than they are worth.
     """
-    path = directory / TRAINING
-    stored = load_file(path if path.exists() else directory / WEIGHTS)
-    network = build(config)
-    for name, variable in _variables(network).items():
-        variable.assign(stored[name] * stored.get(f"{name}.scale", np.float32(1)))
+    path = directory / (TRAINING if (directory / TRAINING).exists() else WEIGHTS)
+    try:
+        with safe_open(path, "np") as file:
+            _check_size(config, {name: file.get_slice(name).get_shape() for name in file.keys()})  # noqa: SIM118
+        stored, network = load_file(path), build(config)
+        for name, variable in _variables(network).items():
+            variable.assign(stored[name] * stored.get(f"{name}.scale", np.float32(1)))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ModelFormatError(
+            f"The weights in {path} are not of the network that {HEAD} describes: train from another model."
+        ) from error
     return network
+
+
+def _check_size(config: Seq2SeqConfig, shapes: dict[str, list[int]]) -> None:
+    """Raise ValueError or KeyError where a network would be larger than its weights, which come with what it claims."""
+    if shapes[EMBEDDING] != [config.vocabulary_size, config.embedding_dim]:
+        raise ValueError("the vocabulary is of another size")
+    transformer = config.cell == "transformer"
+    encoder = ["_self.mix"] if transformer else [f"_{direction}.recurrent" for direction in config.directions]
+    decoder = ["_self.mix"] if transformer else [".recurrent"]
+    for part, layers, units, squares in (
+        ("encoder", config.encoder_layers, config.encoder_units, encoder),
+        ("decoder", config.decoder_layers, config.decoder_units, decoder),
+    ):
+        for layer in range(layers):
+            if any(shapes[f"{part}_{layer}{square}"][0] != units for square in squares):
+                raise ValueError("a layer is of another width")
 
 
 def _variables(network: Seq2Seq) -> dict[str, Any]:

@@ -156,7 +156,10 @@ def _network(dataset: Dataset, start: Start, seed: int) -> Seq2Seq:
     if start.bundle is None:
         return build(start.settings.shape(dataset.tokenizer.vocabulary_size))
     dataset.check_vocabulary(start.bundle)
-    shape = Seq2SeqConfig(**Bundle.open(start.bundle).facts.network)
+    try:
+        shape = Seq2SeqConfig(**Bundle.open(start.bundle).facts.network)
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise ModelFormatError(f"The model in {start.bundle} has no network that there is: train another.") from error
     return load_network(replace(shape, **FINE_TUNING.network) if start.fine_tuning else shape, start.bundle)
 
 

@@ -1,6 +1,7 @@
 """Exported graphs compute what the network computes, and training can go on from their weights."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from safetensors.numpy import load_file
 
-from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS
+from model.bundle import DECODER, ENCODER, TRAINING, WEIGHTS, ModelFormatError
 from model.inference import Inference
 from model.onnx_graph import export, load_network
 from model.sampling import log_softmax
@@ -167,8 +168,37 @@ def test_tokens_that_were_never_used_do_no_harm(tmp_path: Path) -> None:
 
 def test_weights_of_another_shape_are_not_loaded(tmp_path: Path) -> None:
     export(lively_network(CONFIGS["base"]), tmp_path)
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ModelFormatError, match="are not of the network"):
         load_network(Seq2SeqConfig(vocabulary_size=40, embedding_dim=6, encoder_units=6), tmp_path)
+
+
+@every_shape
+@pytest.mark.parametrize(
+    "claim",
+    [
+        {"vocabulary_size": 1 << 40},
+        {"embedding_dim": 1 << 40},
+        {"encoder_units": 12 << 40},
+        {"encoder_layers": 1 << 40},
+        {"decoder_layers": 1 << 40},
+        {"decoder_layers": "two"},
+    ],
+    ids=str,
+)
+def test_no_network_is_made_that_is_larger_than_its_weights(
+    config: Seq2SeqConfig, claim: dict[str, Any], tmp_path: Path
+) -> None:
+    export(lively_network(config), tmp_path)
+    with pytest.raises(ModelFormatError, match="are not of the network"):
+        load_network(replace(config, **claim), tmp_path)
+
+
+def test_weights_that_lie_about_their_size_are_not_loaded(tmp_path: Path) -> None:
+    export(lively_network(CONFIGS["base"]), tmp_path)
+    header = b'{"embedding.embeddings":{"dtype":"F32","shape":[99999999999,7],"data_offsets":[0,9]}}'
+    (tmp_path / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + bytes(9))
+    with pytest.raises(ModelFormatError, match="are not of the network"):
+        load_network(CONFIGS["base"], tmp_path)
 
 
 def weights_by_path(network: Seq2Seq) -> dict[str, Floats]:
