@@ -106,10 +106,12 @@ class GuildSettingsStore:
         seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
         if seen != self._seen:
             self._known, self._seen = {}, seen
-        if guild not in self._known:
+        known = self._known  # of now: another thread may change settings meanwhile, and begins another one
+        settings = known.get(guild)
+        if settings is None:
             with self._database.transaction(write=False) as connection:
-                self._known[guild] = _read(connection, guild)
-        return self._known[guild]
+                settings = known[guild] = _read(connection, guild)
+        return settings
 
     def change(self, guild: int, **changes: Any) -> GuildSettings:
         """Set something for a server; it is on the disk when the call returns.

@@ -56,6 +56,20 @@ def test_words_are_blocked_side_by_side(settings: GuildSettingsStore) -> None:
         settings.block(1, "one more")
 
 
+def test_a_change_in_the_midst_of_a_look_does_no_harm(settings: GuildSettingsStore) -> None:
+    class Forgetful(dict[int, GuildSettings]):
+        """As if another thread changed something right after the look."""
+
+        def __contains__(self, key: object) -> bool:
+            settings._known = {}
+            return super().__contains__(key)
+
+    settings.change(1, chance=0.5)
+    settings.of(1)
+    settings._known = Forgetful(settings._known)
+    assert settings.of(1).chance == 0.5
+
+
 def test_what_another_process_sets_is_seen(settings: GuildSettingsStore, tmp_path: Path) -> None:
     settings.change(1, chance=0.5)
     assert settings.of(1).chance == 0.5
