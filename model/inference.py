@@ -1,6 +1,7 @@
 """The two graphs of a bundle: token ids in, log probabilities out, one step at a time (ONNX Runtime)."""
 
 import functools
+import os
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -25,9 +26,6 @@ LIKELIHOODS, ATTENTION = "log_probabilities", "attention"
 """Names of what the decoder's graph gives beside its state."""
 
 _NEW = "new_"  # what comes before the names of the state after a step
-
-_MOST_MEMORY = 1 << 30
-"""Bytes that all graphs of the process may work with at a time; ours need a hundredth of it."""
 
 _LOADING = threading.Lock()
 _TO_LOAD, _TO_LOAD_A_BYTE = 64 << 20, 16
@@ -169,11 +167,19 @@ class Inference:
 
 @functools.cache
 def _bound_work() -> None:
-    """Let all graphs of the process share one allocator, which refuses to take more than `_MOST_MEMORY`."""
+    """Let all graphs of the process share one allocator, which takes no more than half of the machine's memory."""
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": _MOST_MEMORY}))
+    onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": _memory() // 2}))
+
+
+def _memory() -> int:
+    """Bytes of memory that the machine has; a guess where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
 
 
 @contextmanager
