@@ -47,13 +47,16 @@ def check_graph(model: bytes, weights: str, weights_bytes: int) -> None:
     """
     nodes, inside, outside = 0, 0, 0
     for graph in _parts(model, _MODEL, "graph"):
-        for node in _parts(graph, _GRAPH, "node"):
-            nodes += 1
-            _check_node(node)
-        for tensor in _parts(graph, _GRAPH, "initializer"):
-            size, is_outside = _check_tensor(tensor, weights, weights_bytes)
-            outside += size * is_outside
-            inside += size * (not is_outside)
+        for name, part in _named(graph, _GRAPH):
+            if isinstance(part, int):
+                raise ValueError("a graph has a number where a part of it should be")
+            if name == "node":
+                nodes += 1
+                _check_node(part)
+            elif name == "initializer":
+                size, is_outside = _check_tensor(part, weights, weights_bytes)
+                outside += size * is_outside
+                inside += size * (not is_outside)
     if not 0 < nodes <= _MOST_NODES:
         raise ValueError(f"a graph has {nodes:,} operations")
     if inside > _MOST_BYTES_INSIDE or outside > weights_bytes:
@@ -61,12 +64,19 @@ def check_graph(model: bytes, weights: str, weights_bytes: int) -> None:
 
 
 def _check_node(node: bytes) -> None:
-    domain, operation = _last_text(node, "domain"), _last_text(node, "op_type")
+    domain = operation = ""  # of several the last counts, as everywhere in Protocol Buffers
+    for name, value in _named(node, _NODE):
+        if isinstance(value, int):
+            raise ValueError("a graph has a number where a part of it should be")
+        if name == "domain":
+            domain = value.decode("utf-8", "replace")
+        elif name == "op_type":
+            operation = value.decode("utf-8", "replace")
+        elif name == "attribute":
+            for _ in _named(value, _ATTRIBUTE):
+                pass
     if operation not in _OPERATIONS.get(domain, ()):
         raise ValueError(f"a graph has the operation {f'{domain} {operation}'.strip()[:40]!r}")
-    for attribute in _parts(node, _NODE, "attribute"):
-        for _ in _named(attribute, _ATTRIBUTE):
-            pass
 
 
 def _check_tensor(tensor: bytes, weights: str, weights_bytes: int) -> tuple[int, bool]:
@@ -109,14 +119,6 @@ def _number(told: dict[str, str], key: str) -> int:
     if not (value.isascii() and value.isdigit() and len(value) < 20):
         raise ValueError("a graph does not say where its weights are")
     return int(value)
-
-
-def _last_text(message: bytes, wanted: str) -> str:
-    """What a field of a node says; of several the last counts, as everywhere in Protocol Buffers."""
-    texts = [value for name, value in _named(message, _NODE) if name == wanted]
-    if any(isinstance(value, int) for value in texts):
-        raise ValueError("a graph has a number for a name")
-    return bytes(texts[-1]).decode("utf-8", "replace") if texts else ""
 
 
 def _parts(message: bytes, names: dict[int, str], wanted: str) -> Iterator[bytes]:
