@@ -92,7 +92,6 @@ class Inference:
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 4  # errors come as exceptions too
-        options.enable_cpu_mem_arena = False  # it saves no time, and keeps what the largest batch took, for each model
         load = onnxruntime.InferenceSession
         providers = ["CPUExecutionProvider"]
         with _bounded(_TO_LOAD + _TO_LOAD_A_BYTE * weights):
@@ -167,7 +166,10 @@ class Inference:
 
 @functools.cache
 def _bound_work() -> None:
-    """Let all graphs of the process share one allocator, which takes no more than half of the machine's memory."""
+    """Let all graphs of the process share one allocator, which takes no more than half of the machine's memory.
+
+    One for each model would keep what its largest batch took.
+    """
     place = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
