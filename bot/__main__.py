@@ -177,7 +177,7 @@ def optin(accounts: Accounts, models: ConsentModels = None) -> None:
 
 
 def _consent(models: Path | None) -> Consent:
-    return Consent.open(_config(models).models / CONSENT)
+    return Consent(_config(models).models / CONSENT)
 
 
 def _config(models: Path | None) -> BotConfig:

@@ -20,7 +20,7 @@ from discord.ext import commands
 from bot.admin import AdminCommands
 from bot.feedback import VOTES, Exchange
 from bot.guild_settings import DEFAULT, GuildSettings
-from bot.history import gather_context, is_speech, known_target, parts_of
+from bot.history import gather_context, is_speech, known_target, parts_of, to_context
 from bot.live_model import Models, ReplyModel
 from bot.member import Answer, Answers, MemberCommands, why_this_reply
 from bot.model_desk import CancelButton, ModelDesk, model_commands
@@ -29,6 +29,7 @@ from bot.retraining import Command, command
 from bot.status import ANSWERED, FAILED, NOT_ALLOWED, NOT_SENT, TOO_SOON, Status
 from bot.status import BUSY as TOO_BUSY
 from bot.stores import Stores
+from model.consent import ConsentError
 from model.reply import Question, ReplyConfig
 
 logger = logging.getLogger(__name__)
@@ -263,8 +264,11 @@ class Chinwag(commands.Cog):
         """The answer, or what is said where there is none."""
         readable = message.guild is None or self._bot.intents.message_content
         try:
-            excluded = await asyncio.to_thread(self._stores.consent.excluded)
-            turns = await gather_context(message, self._me, recent=readable, excluded=excluded)
+            excluded = await self._left_out(message)
+            if excluded is None:
+                turns = to_context([message], self._me)
+            else:
+                turns = await gather_context(message, self._me, recent=readable, excluded=excluded)
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
             question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], self._config(settings))
             start = time.monotonic()
@@ -278,10 +282,19 @@ class Chinwag(commands.Cog):
             self.status.count(FAILED)
             return FAILURE
         self.status.count(ANSWERED, time.monotonic() - start)
-        blocked = question.config.blocklist.finds("\n".join(turn.text for turn in question.turns))
-        if message.guild is None or not settings.feedback or str(message.author.id) in excluded or blocked:
+        if message.guild is None or not settings.feedback or excluded is None or str(message.author.id) in excluded:
+            return Answer(reply, question.turns)
+        if question.config.blocklist.finds("\n".join(turn.text for turn in question.turns)):
             return Answer(reply, question.turns)
         return Answer(reply, question.turns, Exchange(0, message.guild.id, question.turns, reply.text))
+
+    async def _left_out(self, message: discord.Message) -> frozenset[str] | None:
+        """Who is to be left out; None if that cannot be read: then it may be anybody but who asks."""
+        try:
+            return await asyncio.to_thread(self._stores.consent.excluded)
+        except ConsentError as error:
+            logger.error("Message %s is answered without what was said before it. %s", message.id, error)
+            return None
 
     async def _say(self, message: discord.Message, answer: Answer | str) -> None:
         """Send an answer, in several messages if it is too long for one."""

@@ -18,6 +18,8 @@ import numpy as np
 
 from bot.client import PERMISSIONS, invitation, reads_content
 from bot.config import BotConfig
+from bot.feedback import FILE_NAME as FEEDBACK
+from bot.feedback import Feedback
 from bot.guild_settings import FILE_NAME as SETTINGS
 from bot.guild_settings import GuildSettingsStore, SettingsError
 from bot.live_model import LiveModel
@@ -105,6 +107,7 @@ def examine(config: BotConfig) -> Iterator[Finding]:
     yield _tried("model", lambda: _model(config.models))
     yield _tried("people left out", lambda: _left_out(config.models / CONSENT))
     yield _tried("settings of servers", lambda: _settings(config.models / SETTINGS))
+    yield _tried("feedback", lambda: _feedback(config.models / FEEDBACK))
     yield _tried("blocklist", lambda: _blocklist(config))
     if config.token is None:
         text = (
@@ -208,7 +211,12 @@ def _left_out(path: Path) -> str:
 
 
 def _settings(path: Path) -> str:
-    GuildSettingsStore(path).of(0)
+    GuildSettingsStore(path).database.inspect()
+    return "readable." if path.exists() else "none yet."
+
+
+def _feedback(path: Path) -> str:
+    Feedback(path).database.inspect()
     return "readable." if path.exists() else "none yet."
 
 

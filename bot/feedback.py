@@ -14,7 +14,7 @@ from pathlib import Path
 
 from model import ChinwagError
 from model.blocklist import Blocklist
-from model.database import Database
+from model.database import Database, Schema
 from model.dialogue import ME, Turn
 
 FILE_NAME = "feedback.sqlite"
@@ -25,19 +25,28 @@ VOTES = {"👍": 1, "👎": -1}
 MAX_LIKES = 100
 """Exchanges of a server that a member's 👍 counts for: the newest ones."""
 
-_APPLICATION_ID = 0x43684642  # "ChFB"
-_SCHEMA = """
-    CREATE TABLE exchange (message INTEGER PRIMARY KEY, guild INTEGER NOT NULL, at REAL NOT NULL, turns TEXT NOT NULL,
-                           reply TEXT NOT NULL);
-    CREATE TABLE vote (message INTEGER NOT NULL, member INTEGER NOT NULL, value INTEGER NOT NULL,
-                       PRIMARY KEY (message, member)) WITHOUT ROWID
-"""
 _EXCHANGES = "SELECT message, turns, reply FROM exchange WHERE guild = ? ORDER BY message DESC"
 _VOTES = "SELECT message, member, value FROM vote JOIN exchange USING (message) WHERE guild = ?"
 
 
 class FeedbackError(ChinwagError):
     """Feedback cannot be kept or read; the message says why and what to do."""
+
+
+SCHEMA = Schema(
+    application=0x43684642,  # "ChFB"
+    steps=(
+        """
+        CREATE TABLE exchange (message INTEGER PRIMARY KEY, guild INTEGER NOT NULL, at REAL NOT NULL,
+                               turns TEXT NOT NULL, reply TEXT NOT NULL);
+        CREATE TABLE vote (message INTEGER NOT NULL, member INTEGER NOT NULL, value INTEGER NOT NULL,
+                           PRIMARY KEY (message, member)) WITHOUT ROWID
+        """,
+        "CREATE INDEX exchange_guild ON exchange (guild)",
+    ),
+    error=FeedbackError,
+    holds="holds members' feedback",
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,7 @@ class Feedback:
 
     def __init__(self, path: Path) -> None:
         """Read nothing yet; the file need not exist."""
-        self._database = Database(
-            path, application=_APPLICATION_ID, schema=_SCHEMA, error=FeedbackError, holds="holds members' feedback"
-        )
+        self.database = Database(path, SCHEMA)
 
     def vote(self, exchange: Exchange, member: int, value: int) -> None:
         """Keep what a member thinks of an exchange, instead of what that member thought before.
@@ -79,7 +86,7 @@ class Feedback:
         """
         turns = json.dumps([[turn.speaker, turn.text] for turn in exchange.turns], ensure_ascii=False)
         row = (exchange.message, exchange.guild, time.time(), turns, exchange.reply)
-        with self._database.transaction(write=True) as connection:
+        with self.database.transaction(write=True) as connection:
             if value:
                 connection.execute("INSERT OR IGNORE INTO exchange VALUES (?, ?, ?, ?, ?)", row)
                 connection.execute("INSERT OR REPLACE INTO vote VALUES (?, ?, ?)", (exchange.message, member, value))
@@ -89,15 +96,15 @@ class Feedback:
 
     def forget(self, message: int) -> None:
         """Drop an exchange: its message is gone."""
-        if self._database.path.exists():
-            with self._database.transaction(write=True) as connection:
+        if self.database.path.exists():
+            with self.database.transaction(write=True) as connection:
                 _drop(connection, message)
 
     def forget_speaker(self, account: int) -> None:
         """Drop all exchanges in which somebody speaks, and that account's votes."""
-        if not self._database.path.exists():
+        if not self.database.path.exists():
             return
-        with self._database.transaction(write=True) as connection:
+        with self.database.transaction(write=True) as connection:
             for message, turns in connection.execute("SELECT message, turns FROM exchange").fetchall():
                 if any(speaker == str(account) for speaker, _ in json.loads(turns)):
                     _drop(connection, message)
@@ -112,9 +119,9 @@ class Feedback:
             excluded: whose words must not be learned, and who has no vote; exchanges with them are left out.
             blocklist: of what must not be learned either.
         """
-        if not self._database.path.exists():
+        if not self.database.path.exists():
             return []
-        with self._database.transaction(write=False) as connection:
+        with self.database.transaction(write=False) as connection:
             rows = connection.execute(_EXCHANGES, (guild,)).fetchall()
             votes: dict[int, list[tuple[int, int]]] = {}
             for message, member, value in connection.execute(_VOTES, (guild,)):

@@ -9,7 +9,7 @@ from typing import Any
 
 from model import ChinwagError
 from model.blocklist import Blocklist
-from model.database import Database
+from model.database import Database, Schema
 from model.dialogue import MAX_CONTEXT_TURNS
 from model.reply import ReplyConfig
 
@@ -22,12 +22,19 @@ LENGTHS = {"short": -1.0, "normal": 0.0, "long": 0.5}
 MAX_BLOCKED = 200
 """Words and phrases that a server can block."""
 
-_APPLICATION_ID = 0x43684753  # "ChGS"
-_SCHEMA = "CREATE TABLE guild (id INTEGER PRIMARY KEY, settings TEXT NOT NULL)"
+_PATIENCE = 2.0  # seconds for another process that writes: Discord waits three for an answer
 
 
 class SettingsError(ChinwagError):
     """What is set for a server cannot be read or written; the message says why and what to do."""
+
+
+SCHEMA = Schema(
+    application=0x43684753,  # "ChGS"
+    steps=("CREATE TABLE guild (id INTEGER PRIMARY KEY, settings TEXT NOT NULL)",),
+    error=SettingsError,
+    holds="holds what servers have set",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +94,8 @@ class GuildSettingsStore:
 
     def __init__(self, path: Path) -> None:
         """Read nothing yet; the file need not exist."""
-        self._database = Database(
-            path, application=_APPLICATION_ID, schema=_SCHEMA, error=SettingsError, holds="holds what servers have set"
-        )
-        self._known: dict[int, GuildSettings] = {}
-        self._seen: tuple[int, ...] = ()
+        self.database = Database(path, SCHEMA, timeout=_PATIENCE)
+        self._known: tuple[tuple[int, ...] | None, dict[int, GuildSettings]] = None, {}
 
     def of(self, guild: int) -> GuildSettings:
         """What is set for a server.
@@ -99,19 +103,13 @@ class GuildSettingsStore:
         Raises:
             SettingsError: it cannot be read.
         """
-        try:
-            stat = self._database.path.stat()
-        except FileNotFoundError:
-            return DEFAULT
-        seen = (stat.st_ino, stat.st_mtime_ns, stat.st_size)
-        if seen != self._seen:
-            self._known, self._seen = {}, seen
-        known = self._known  # of now: another thread may change settings meanwhile, and begins another one
-        settings = known.get(guild)
-        if settings is None:
-            with self._database.transaction(write=False) as connection:
-                settings = known[guild] = _read(connection, guild)
-        return settings
+        state = self.database.state()
+        if state is None or state != self._known[0]:
+            self._known = state, {}
+        _, known = self._known  # another thread may begin a new one, in which what is read here has no place
+        if guild not in known:
+            known[guild] = self._read(guild)
+        return known[guild]
 
     def change(self, guild: int, **changes: Any) -> GuildSettings:
         """Set something for a server; it is on the disk when the call returns.
@@ -142,12 +140,17 @@ class GuildSettingsStore:
         """Take one back."""
         return self._update(guild, lambda settings: replace(settings, blocked=_without(settings.blocked, phrase)))
 
+    def _read(self, guild: int) -> GuildSettings:
+        if not self.database.path.exists():
+            return DEFAULT
+        with self.database.transaction(write=False) as connection:
+            return _read(connection, guild)
+
     def _update(self, guild: int, change: Callable[[GuildSettings], GuildSettings]) -> GuildSettings:
-        with self._database.transaction(write=True) as connection:
+        with self.database.transaction(write=True) as connection:
             settings = change(_read(connection, guild))
             row = (guild, json.dumps(asdict(settings)))
             connection.execute("INSERT OR REPLACE INTO guild VALUES (?, ?)", row)
-        self._known = {}
         return settings
 
 

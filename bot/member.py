@@ -14,6 +14,7 @@ from bot.attention_picture import draw
 from bot.feedback import Exchange
 from bot.live_model import Models
 from bot.stores import Stores
+from model.consent import ConsentError
 from model.dialogue import Turn
 from model.guards import Rejection
 from model.reply import Reply
@@ -46,6 +47,7 @@ _FORGOTTEN = (
     "still know you should be replaced: that happens at the next training."
 )
 _OPTED_IN = "Done. What you write may be read as context and learned from again."
+_ALL_LEFT_OUT = "left out, as everybody is until my admins have mended the list of those who opted out"
 _FAILED = "That did not work, and nothing has changed. Please tell the admins: my log says why."
 _SECRET = (Rejection.BLOCKED, Rejection.COPY, Rejection.CONTACT)
 _PICTURE = "What I looked at in the conversation (columns) as I wrote each part of my reply (rows)."
@@ -108,8 +110,12 @@ class MemberCommands(app_commands.Group):
     async def privacy(self, interaction: discord.Interaction) -> None:
         """What is kept of me, and where."""
         await interaction.response.defer(ephemeral=True)
-        excluded = await asyncio.to_thread(self._consent.excluded)
-        state = "left out" if str(interaction.user.id) in excluded else "not left out"
+        try:
+            excluded = await asyncio.to_thread(self._consent.excluded)
+            state = "left out" if str(interaction.user.id) in excluded else "not left out"
+        except ConsentError:
+            logger.exception("Nobody is read as context.")
+            state = _ALL_LEFT_OUT
         wanted = (
             interaction.guild_id is not None
             and (await asyncio.to_thread(self._settings.of, interaction.guild_id)).feedback

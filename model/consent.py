@@ -1,27 +1,37 @@
 """Who may not be learned from: who opted out, and who asked to be forgotten.
 
 The bot and the command line write it, training obeys it. It is a `Database` in the models folder. A missing file means
-that nobody asked; a file that cannot be read is an error, never "nobody".
+that nobody asked; a file that cannot be read, or of which a part was lost, is an error, never "nobody".
 """
 
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from model import ChinwagError
-from model.database import Database
+from model.database import Database, Schema
 
 FILE_NAME = "consent.sqlite"
 """The file in the models folder."""
 
 OPTED_OUT, FORGOTTEN = "opted out", "forgotten"
 
-_APPLICATION_ID = 0x4368574E  # "ChWN"
-_SCHEMA = "CREATE TABLE request (id TEXT PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID"
+EVERYBODY = "*"
+"""The account that stands for those whose requests were lost; who opts it in says that nobody is missing."""
 
 
 class ConsentError(ChinwagError):
     """It cannot be told, or recorded, who may be learned from; the message says why and what to do."""
+
+
+SCHEMA = Schema(
+    application=0x4368574E,  # "ChWN"
+    steps=("CREATE TABLE request (id TEXT PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL) WITHOUT ROWID",),
+    error=ConsentError,
+    holds="says who opted out",
+    loss=f"INSERT INTO request VALUES ('{EVERYBODY}', '{OPTED_OUT}', strftime('%Y-%m-%dT%H:%M:%S+00:00', 'now'))",
+)
 
 
 def consent_key(account: str) -> str:
@@ -29,29 +39,33 @@ def consent_key(account: str) -> str:
     return unicodedata.normalize("NFKC", account).strip().casefold()
 
 
+class _Known(NamedTuple):
+    """What was read when a file was in a state: of each key the kind of its request, and when it was made."""
+
+    state: tuple[int, ...] | None
+    requests: dict[str, tuple[str, datetime]]
+    keys: frozenset[str]
+
+
 class Consent:
-    """The requests of one models folder. Every call opens the file anew, so that threads and processes can share it."""
+    """The requests of one models folder, which threads and processes share."""
 
     def __init__(self, path: Path, *, timeout: float = 10.0) -> None:
-        self._database = Database(
-            path,
-            application=_APPLICATION_ID,
-            schema=_SCHEMA,
-            error=ConsentError,
-            holds="says who opted out",
-            timeout=timeout,
-        )
-
-    @classmethod
-    def open(cls, path: Path, *, timeout: float = 10.0) -> "Consent":
-        """Open the file, which need not exist yet.
+        """Read nothing yet; the file need not exist.
 
         Args:
             path: the file itself.
             timeout: how many seconds to wait while another process writes.
+        """
+        self.database = Database(path, SCHEMA, timeout=timeout)
+        self._known = _Known(None, {}, frozenset())
+
+    @classmethod
+    def open(cls, path: Path, *, timeout: float = 10.0) -> "Consent":
+        """The same, but see first that it can be read.
 
         Raises:
-            ConsentError: it cannot be read.
+            ConsentError: it cannot be read, or a part of it was lost.
         """
         consent = cls(path, timeout=timeout)
         consent.excluded()
@@ -67,27 +81,43 @@ class Consent:
 
     def opt_in(self, account: str) -> None:
         """Take back what the account asked for, whichever it was."""
-        with self._database.transaction(write=True) as connection:
+        with self.database.transaction(write=True) as connection:
             connection.execute("DELETE FROM request WHERE id = ?", (self._key(account),))
 
     def excluded(self) -> frozenset[str]:
-        """The keys (`consent_key`) of all who may not be learned from."""
-        return frozenset(self._requests(OPTED_OUT, FORGOTTEN))
+        """The keys (`consent_key`) of all who may not be learned from.
+
+        Raises:
+            ConsentError: it cannot be read, or a part of it was lost: then it may be anybody.
+        """
+        known = self._read()
+        if EVERYBODY in known.requests:
+            _, at = known.requests[EVERYBODY]
+            raise ConsentError(
+                f"A part of {self.database.path}, which says who opted out, was lost on {at:%d %B %Y}, so that nobody "
+                "is read as context or learned from: put back a copy, or, if nobody is missing, run "
+                f"`chinwag optin '{EVERYBODY}'`."
+            )
+        return known.keys
 
     def forgotten(self) -> dict[str, datetime]:
         """The keys of those who asked to be forgotten, and when: a model trained before may still know them."""
-        return self._requests(FORGOTTEN)
+        return {key: at for key, (kind, at) in self._read().requests.items() if kind == FORGOTTEN}
 
-    def _requests(self, *kinds: str) -> dict[str, datetime]:
-        if not self._database.path.exists():
-            return {}
-        with self._database.transaction(write=False) as connection:
-            rows = connection.execute("SELECT id, kind, at FROM request").fetchall()
-            return {key: datetime.fromisoformat(at) for key, kind, at in rows if kind in kinds}
+    def _read(self) -> "_Known":
+        known, state = self._known, self.database.state()
+        if state is None or state != known.state:
+            requests = {}
+            if self.database.path.exists():
+                with self.database.transaction(write=False) as connection:
+                    rows = connection.execute("SELECT id, kind, at FROM request").fetchall()
+                    requests = {key: (kind, datetime.fromisoformat(at)) for key, kind, at in rows}
+            self._known = known = _Known(state, requests, frozenset(requests))
+        return known
 
     def _record(self, account: str, kind: str, on_conflict: str) -> None:
         row = (self._key(account), kind, datetime.now(UTC).isoformat(timespec="seconds"))
-        with self._database.transaction(write=True) as connection:
+        with self.database.transaction(write=True) as connection:
             connection.execute(f"INSERT INTO request VALUES (?, ?, ?) {on_conflict}", row)
 
     def _key(self, account: str) -> str:

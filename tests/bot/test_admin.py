@@ -149,8 +149,8 @@ class TestByName:
 
     async def test_files_that_cannot_be_written_are_told(self, place: Place, settings: GuildSettingsStore) -> None:
         settings.change(place.guild.id, turns=2)
-        settings._database.path.write_bytes(b"garbage" * 100)
-        assert "cannot be" in await self.say(place, "set", setting="turns", value="2")
+        settings.database.path.write_bytes(b"garbage" * 100)
+        assert "is damaged" in await self.say(place, "set", setting="turns", value="2")
         place.env.errors.clear()
 
 
@@ -183,7 +183,7 @@ class TestEffects:
 
     async def test_of_settings_that_cannot_be_read(self, place: Place, settings: GuildSettingsStore) -> None:
         settings.change(place.guild.id, turns=2)
-        settings._database.path.write_bytes(b"garbage" * 100)
+        settings.database.path.write_bytes(b"garbage" * 100)
         await place.alice.send(place.channel, f"{place.mention} hello")
         await place.alice.send(place.channel, "hello bob")
         assert place.answers() == [FAILURE]  # nothing that the admins may have blocked

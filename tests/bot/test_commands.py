@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import simcord
 
-from bot.cog import FAILURE
 from bot.member import Answer, Answers, MemberCommands, explanation
 from bot.stores import Stores
 from model.attention import Attention
@@ -91,14 +90,33 @@ async def test_privacy_says_what_is_kept_and_who_is_left_out(place: Place) -> No
 async def test_what_cannot_be_noted_is_not_said_to_be(place: Place, tmp_path: Path, consent: Consent) -> None:
     await place.use(place.bob, "chinwag optout")
     (tmp_path / "models" / "consent.sqlite").write_bytes(b"garbage" * 100)
-    for command in ("chinwag optout", "chinwag privacy"):
-        assert "nothing has changed" in await place.use(place.alice, command)
-    await place.alice.send(place.channel, f"{place.mention} hello")
-    answer = place.channel.last_message
-    assert answer is not None
-    assert answer.content == FAILURE  # nobody is read until it is known who may be
+    assert "nothing has changed" in await place.use(place.alice, "chinwag optout")
     assert {type(error.__cause__) for error in place.env.errors} == {ConsentError}
     place.env.errors.clear()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_nobody_is_read_as_context_or_kept_until_it_is_known_who_may_be(
+    place: Place, model: ScriptedModel, tmp_path: Path, stores: Stores, lost: bool
+) -> None:
+    stores.settings.change(place.guild.id, feedback=True)
+    stores.consent.opt_out("123")
+    question = await place.alice.send(place.channel, f"{place.mention} my secret plan is cake")
+    file = tmp_path / "models" / "consent.sqlite"
+    file.write_bytes(b"garbage" * 100)
+    if lost:
+        stores = Stores.open(stores.folder)
+    await place.bob.send(place.channel, f"{place.mention} well?", reply_to=question)
+    assert model.contexts[-1] == [(str(place.bob.id), "well?")]
+    answer = place.channel.last_message
+    assert answer is not None
+    await place.alice.react(answer, "👍")
+    assert stores.feedback.liked(place.guild.id) == []
+    assert "as everybody is" in await place.use(place.alice, "chinwag privacy")
+    if lost:
+        await place.use(place.alice, "chinwag optout")
+        stores.consent.opt_in("*")
+        assert stores.consent.excluded() == {str(place.alice.id)}
 
 
 async def test_why_this_reply(place: Place, model: ScriptedModel) -> None:

@@ -24,7 +24,7 @@ from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = ["software", "training", "models folder", "disk", "model", "people left out"]
-SUBJECTS += ["settings of servers", "blocklist", "token"]
+SUBJECTS += ["settings of servers", "feedback", "blocklist", "token"]
 
 Doctor = Callable[..., Awaitable[Result]]
 
@@ -175,7 +175,12 @@ class TestTheFiles:
         assert "ImportError" in told(result, "model")
 
     @pytest.mark.parametrize(
-        ("name", "subject"), [("consent.sqlite", "people left out"), ("guilds.sqlite", "settings of servers")]
+        ("name", "subject"),
+        [
+            ("consent.sqlite", "people left out"),
+            ("guilds.sqlite", "settings of servers"),
+            ("feedback.sqlite", "feedback"),
+        ],
     )
     def test_what_cannot_be_read_is_a_problem(self, folder: Path, name: str, subject: str) -> None:
         (folder / "models").mkdir()
@@ -191,6 +196,12 @@ class TestTheFiles:
         result = run()
         assert told(result, "people left out") == "2 accounts."
         assert "123" not in told(result, "people left out")
+
+    def test_a_list_of_which_a_part_was_lost_is_a_problem(self, folder: Path) -> None:
+        Consent(folder / "models" / "consent.sqlite").opt_out("*")
+        result = run()
+        assert (result.exit_code, verdicts(result)["people left out"]) == (1, "problem")
+        assert "chinwag optin '*'" in told(result, "people left out")
 
     def test_settings_are_readable(self, folder: Path) -> None:
         assert told(run(), "settings of servers") == "none yet."

@@ -1,5 +1,7 @@
 """Votes on replies: kept where the admins want it, taken back, forgotten, and read by training."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,17 @@ from training.exports.notes import ReadNotes
 
 GUILD, ALICE, BOB, CAROL, DAVE = 7, 1, 2, 3, 4
 EXCHANGE = Exchange(99, GUILD, [Turn("1", "cats or dogs?"), Turn(ME, "cats"), Turn("2", "why?")], "they purr\nso loud")
+
+
+FIRST_VERSION = """
+    CREATE TABLE exchange (message INTEGER PRIMARY KEY, guild INTEGER NOT NULL, at REAL NOT NULL, turns TEXT NOT NULL,
+                           reply TEXT NOT NULL);
+    CREATE TABLE vote (message INTEGER NOT NULL, member INTEGER NOT NULL, value INTEGER NOT NULL,
+                       PRIMARY KEY (message, member)) WITHOUT ROWID;
+    PRAGMA application_id = 1130907202;
+    INSERT INTO exchange VALUES (98, 7, 1.0, '[["1", "hello"]]', 'hi');
+    INSERT INTO vote VALUES (98, 1, 1)
+"""
 
 
 @pytest.fixture
@@ -108,10 +121,20 @@ def test_training_reads_what_was_liked(feedback: Feedback, tmp_path: Path) -> No
     assert feedback.write(tmp_path / "none.jsonl", GUILD, {"1"}) == 0
 
 
+def test_a_file_of_the_version_before_is_read_and_kept(feedback: Feedback, stores: Stores) -> None:
+    stores.folder.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(stores.folder / "feedback.sqlite")) as connection:
+        connection.executescript(FIRST_VERSION)
+    feedback.vote(EXCHANGE, ALICE, 1)
+    assert liked(feedback) == [98, 99]
+    (kept,) = [path.name for path in stores.folder.iterdir() if "version" in path.name]
+    assert kept.startswith("feedback.sqlite.version-1.20")
+
+
 def test_a_damaged_file_is_an_error(feedback: Feedback, stores: Stores) -> None:
     (stores.folder).mkdir(exist_ok=True)
     (stores.folder / "feedback.sqlite").write_bytes(b"garbage" * 100)
-    with pytest.raises(FeedbackError, match="holds members' feedback, and cannot be written"):
+    with pytest.raises(FeedbackError, match="holds members' feedback, is damaged"):
         feedback.vote(EXCHANGE, ALICE, 1)
 
 

@@ -107,7 +107,7 @@ def test_a_damaged_file_is_an_error(settings: GuildSettingsStore, tmp_path: Path
     path.parent.mkdir()
     path.write_bytes(content)
     for use in (settings.of, settings.change):
-        with pytest.raises(SettingsError, match=r"guilds\.sqlite holds what servers have set, and cannot be"):
+        with pytest.raises(SettingsError, match=r"guilds\.sqlite, which holds what servers have set, is damaged"):
             use(1)
 
 

@@ -416,3 +416,13 @@ def test_a_list_that_cannot_be_read_is_one_plain_sentence(folder: Path) -> None:
     assert result.exit_code == 1
     assert "who opted out" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_who_says_that_nobody_is_missing_goes_on_with_the_list_that_is_left(folder: Path) -> None:
+    consent = Consent(folder / "models" / "consent.sqlite")
+    consent.opt_out("123")
+    consent.opt_out("*")
+    result = CliRunner().invoke(app, ["optout", "456"])
+    assert result.exit_code == 0
+    assert CliRunner().invoke(app, ["optin", "*"]).exit_code == 0
+    assert consent.excluded() == {"123", "456"}
