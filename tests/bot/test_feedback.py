@@ -27,7 +27,7 @@ FIRST_VERSION = """
                        PRIMARY KEY (message, member)) WITHOUT ROWID;
     PRAGMA application_id = 1130907202;
     INSERT INTO exchange VALUES (98, 7, 1.0, '[["1", "hello"]]', 'hi');
-    INSERT INTO vote VALUES (98, 1, 1)
+    INSERT INTO vote VALUES (98, 3, 1)
 """
 
 
@@ -125,7 +125,7 @@ def test_a_file_of_the_version_before_is_read_and_kept(feedback: Feedback, store
     stores.folder.mkdir(exist_ok=True)
     with closing(sqlite3.connect(stores.folder / "feedback.sqlite")) as connection:
         connection.executescript(FIRST_VERSION)
-    feedback.vote(EXCHANGE, ALICE, 1)
+    feedback.vote(EXCHANGE, CAROL, 1)
     assert liked(feedback) == [98, 99]
     (kept,) = [path.name for path in stores.folder.iterdir() if "version" in path.name]
     assert kept.startswith("feedback.sqlite.version-1.20")
@@ -135,7 +135,7 @@ def test_a_damaged_file_is_an_error(feedback: Feedback, stores: Stores) -> None:
     (stores.folder).mkdir(exist_ok=True)
     (stores.folder / "feedback.sqlite").write_bytes(b"garbage" * 100)
     with pytest.raises(FeedbackError, match="holds members' feedback, is damaged"):
-        feedback.vote(EXCHANGE, ALICE, 1)
+        feedback.vote(EXCHANGE, CAROL, 1)
 
 
 class TestInDiscord:

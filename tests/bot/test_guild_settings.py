@@ -61,12 +61,13 @@ def test_a_change_in_the_midst_of_a_look_does_no_harm(settings: GuildSettingsSto
         """As if another thread changed something right after the look."""
 
         def __contains__(self, key: object) -> bool:
-            settings._known = {}
+            settings._known = None, {}
             return super().__contains__(key)
 
     settings.change(1, chance=0.5)
     settings.of(1)
-    settings._known = Forgetful(settings._known)
+    state, known = settings._known
+    settings._known = state, Forgetful(known)
     assert settings.of(1).chance == 0.5
 
 

@@ -286,7 +286,7 @@ async def test_it_answers_where_it_may_not_write(
         _, err = await process.communicate()
     models.chmod(0o755)
     assert all("nothing has changed" in each for each in said)
-    assert "guilds.sqlite holds what servers have set, and cannot be written" in said[0]
+    assert "guilds.sqlite, which holds what servers have set, cannot be written" in said[0]
     assert "Nothing can be written where I run (Permission denied)" in said[2] or "Training is not installed" in said[2]
     assert b"models cannot be written: I answer, but nothing can be set" in err
 

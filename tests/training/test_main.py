@@ -112,7 +112,7 @@ def test_who_opted_out_may_be_noted_elsewhere(small: Path, tmp_path: Path) -> No
     consent = tmp_path / "consent.sqlite"
     consent.write_bytes(b"garbage" * 100)
     result = call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--consent", consent)
-    assert "says who opted out, and cannot be read" in refused(result)
+    assert "consent.sqlite, which says who opted out, is damaged" in refused(result)
     assert call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--epochs", "1").exit_code == 0
 
 
