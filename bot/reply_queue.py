@@ -8,12 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.live_model import ReplyModel
 from model.reply import Question, Reply
 
 _NICE = 5
+_FEWEST_CANDIDATES = 2
 
 
 class BusyError(Exception):
@@ -31,7 +32,8 @@ class ReplyQueue:
     """Hands questions to a model in small batches, a server's turn after another's.
 
     A question that finds the queue full is refused, but for a server with fewer questions in it than another has:
-    then the last one of the busiest server is. So is one that has waited for too long.
+    then the last one of the busiest server is. So is one that has waited for too long. The more wait, the fewer drafts of
+    a reply there are to choose from: worse replies to all are better than good ones to some.
     """
 
     def __init__(
@@ -123,7 +125,9 @@ class ReplyQueue:
         """Answer until nothing waits; a thread takes no more than its share, so that no other is idle."""
         while self._waiting:
             share = -(-len(self) // self._workers)
-            await self._answer(self._take(min(share, self._max_batch)))
+            batch = self._take(min(share, self._max_batch))
+            haste = len(self) // (self._workers * self._max_batch)
+            await self._answer([replace(each, question=_hastened(each.question, haste)) for each in batch])
 
     def _take(self, most: int) -> list[_Waiting]:
         """The next questions, one of each server in turn."""
@@ -162,6 +166,13 @@ class ReplyQueue:
             places = [place for place, each in enumerate(models) if each is model]
             found |= dict(zip(places, model.replies([batch[place].question for place in places]), strict=True))
         return [found[place] for place in range(len(batch))]
+
+
+def _hastened(question: Question, haste: int) -> Question:
+    """The question with half as many candidates for each step of haste."""
+    config = question.config
+    candidates = min(config.candidates, max(_FEWEST_CANDIDATES, config.candidates >> haste))
+    return replace(question, config=replace(config, candidates=candidates)) if haste else question
 
 
 def _give_way() -> None:

@@ -83,6 +83,19 @@ async def test_who_has_waited_for_long_is_refused_but_not_who_is_being_answered(
     await desk.queue.close()
 
 
+async def test_the_more_wait_the_fewer_candidates_there_are(model: ScriptedModel) -> None:
+    desk = Desk(model, workers=1, max_batch=2)
+    model.free.clear()
+    await desk.ask("x")
+    await until(lambda: model.busy)
+    await desk.ask(*(f"a{number}" for number in range(8)))
+    model.free.set()
+    await desk.outcome()
+    assert asked(model) == ["x", *(f"a{number}" for number in range(8))]
+    assert [config.candidates for config in model.configs] == [8, 2, 2, 2, 2, 4, 4, 8, 8]
+    await desk.queue.close()
+
+
 async def test_servers_take_turns(model: ScriptedModel, held: Desk) -> None:
     await held.ask("a1", "a2", "a3", "b1")
     model.free.set()
