@@ -32,8 +32,8 @@ class ReplyQueue:
     """Hands questions to a model in small batches, a server's turn after another's.
 
     A question that finds the queue full is refused, but for a server with fewer questions in it than another has:
-    then the last one of the busiest server is. So is one that has waited for too long. The more wait, the fewer drafts of
-    a reply there are to choose from: worse replies to all are better than good ones to some.
+    then the last one of the busiest server is. So is one that has waited for too long. The more wait, the fewer drafts
+    of a reply there are to choose from: worse replies to all are better than good ones to some.
     """
 
     def __init__(
