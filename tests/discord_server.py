@@ -5,6 +5,7 @@ Content exactly where Discord hides it.
 """
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -94,6 +95,8 @@ class DiscordServer:
         self.application: Payload = {}
         """What is unusual about the application."""
         self.messages: dict[str, Payload] = {}
+        self._said: dict[str, list[str]] = {}
+        """The ids of the messages of each channel, those that are deleted too."""
         self.commands: list[Payload] = []
         self.answers: dict[str, list[Payload]] = {}
         """What the bot answered to each interaction, by its token."""
@@ -209,6 +212,7 @@ class DiscordServer:
             mentioned += [target["author"]] if ping and target["author"] not in mentioned else []
         message |= {"mentions": mentioned, **fields}
         self.messages[message["id"]] = message
+        self._said.setdefault(message["channel_id"], []).append(message["id"])
         return message
 
     async def say(self, author: Payload, content: str, *, channel: str | None = None, **fields: Any) -> Payload:
@@ -373,9 +377,9 @@ class DiscordServer:
     async def _get_messages(self, request: web.Request) -> web.Response:
         before = int(request.query.get("before", 1 << 63))
         limit = int(request.query.get("limit", 50))
-        of_channel = [m for m in self.messages.values() if m["channel_id"] == request.match_info["channel"]]
-        earlier = [message for message in of_channel if int(message["id"]) < before]
-        return _answer([self._shown(message, readable=self.content_granted) for message in earlier[::-1][:limit]])
+        said = reversed(self._said.get(request.match_info["channel"], []))
+        there = (self.messages[id] for id in said if int(id) < before and id in self.messages)
+        return _answer([self._shown(each, readable=self.content_granted) for each in itertools.islice(there, limit)])
 
     async def _get_message(self, request: web.Request) -> web.Response:
         message = self.messages.get(request.match_info["message"])
