@@ -163,8 +163,11 @@ class Chinwag(commands.Cog):
         if wait := next(filter(None, waits), None):
             await self._refuse(message, wait, notice=asked)
             return
-        async with _typing(message.channel):
-            answer = await self._compose(message, settings)
+        if self._queue.refuses(_server_of(message)):  # at once: under load every request to Discord counts
+            answer: Answer | str = self._busy(message)
+        else:
+            async with _typing(message.channel):
+                answer = await self._compose(message, settings)
         if asked or isinstance(answer, Answer):  # nobody waits for an excuse from who was not asked
             await self._say(message, answer)
 
@@ -272,11 +275,9 @@ class Chinwag(commands.Cog):
             # A generator of its own for each reply: NumPy's are not safe to share between threads.
             question = Question(turns[-settings.turns :], self._rng.spawn(1)[0], self._config(settings))
             start = time.monotonic()
-            reply = await self._queue.reply(question, server=(message.guild or message.channel).id)
+            reply = await self._queue.reply(question, server=_server_of(message))
         except BusyError:
-            logger.info("Too busy for message %s.", message.id)
-            self.status.count(TOO_BUSY)
-            return BUSY
+            return self._busy(message)
         except Exception:
             logger.exception("No reply to message %s.", message.id)
             self.status.count(FAILED)
@@ -295,6 +296,11 @@ class Chinwag(commands.Cog):
         except ConsentError as error:
             logger.error("Message %s is answered without what was said before it. %s", message.id, error)
             return None
+
+    def _busy(self, message: discord.Message) -> str:
+        logger.info("Too busy for message %s.", message.id)
+        self.status.count(TOO_BUSY)
+        return BUSY
 
     async def _say(self, message: discord.Message, answer: Answer | str) -> None:
         """Send an answer, in several messages if it is too long for one."""
@@ -316,6 +322,11 @@ def _may_talk(message: discord.Message, settings: GuildSettings) -> bool:
         return False
     roles = {role.id for role in getattr(message.author, "roles", ())}
     return not settings.roles or not roles.isdisjoint(settings.roles)
+
+
+def _server_of(message: discord.Message) -> int:
+    """Whose question it is; a direct message's channel stands for a server."""
+    return (message.guild or message.channel).id
 
 
 def _is_in(channel: discord.abc.Snowflake, channels: tuple[int, ...]) -> bool:

@@ -66,6 +66,12 @@ class ReplyQueue:
         """How many questions wait."""
         return sum(map(len, self._waiting.values()))
 
+    def refuses(self, server: int) -> bool:
+        """Whether a question of a server would be refused now."""
+        if len(self) < self._max_waiting:
+            return False
+        return max(map(len, self._waiting.values())) <= len(self._waiting.get(server, ())) + 1
+
     async def reply(self, question: Question, server: int) -> Reply:
         """Wait for the answer to a question.
 
@@ -102,11 +108,10 @@ class ReplyQueue:
         server = waiting.server
         if self._closed:
             raise BusyError
+        if self.refuses(server):
+            raise BusyError
         if len(self) >= self._max_waiting:
-            busiest = max(self._waiting.values(), key=len)
-            if len(busiest) <= len(self._waiting.get(server, ())) + 1:
-                raise BusyError
-            last = busiest.pop()
+            last = max(self._waiting.values(), key=len).pop()
             if not last.answer.done():
                 last.answer.set_exception(BusyError())
         self._waiting.setdefault(server, deque()).append(waiting)
