@@ -99,3 +99,9 @@ def test_time_is_bounded_whatever_a_model_says(piece: str) -> None:
 @pytest.mark.parametrize("text", ["foo.com", "ann@example.zz", "1 2 3 4 5 6 7 8 9", "(555) 010-12 34"])
 def test_length_hides_nothing(before: str, text: str) -> None:
     assert reason(f"{before}{text}") is Rejection.CONTACT
+
+
+def test_a_line_of_several_must_not_be_a_copy_either() -> None:
+    copies = CopyIndex.build([("there are exactly 31133", 1), ("hi there", 1), ("hi there", 2)])
+    assert rejection("there are exactly 31133\nwow", [], copies, Blocklist()) is Rejection.COPY
+    assert rejection("hi there\nwow", [], copies, Blocklist()) is None
