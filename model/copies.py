@@ -90,8 +90,8 @@ class CopyIndex:
         return CopyIndex([*self.filters, *other.filters])
 
     def has(self, text: str) -> bool:
-        """Whether a single author said this, or a long run of its words."""
-        hashes, _, _ = fingerprints([text])
+        """Whether a single author said this, one of its lines, or a long run of its words."""
+        hashes, _, _ = fingerprints([*{text, *text.splitlines()}])
         return any(bool(_holds(bits, hashes).any()) for bits in self.filters)
 
 

@@ -63,7 +63,7 @@ def rejection(text: str, turns: Sequence[Turn], copies: CopyIndex, blocklist: Bl
         return Rejection.CONTACT
     if _echoes(text, turns):
         return Rejection.ECHO
-    if any(map(copies.has, {text, *text.splitlines()})):  # a line of several may be what somebody said
+    if copies.has(text):
         return Rejection.COPY
     return None
 
