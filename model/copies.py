@@ -1,8 +1,9 @@
 """Whether a reply repeats what one person said: a small index of hashes that training builds and the bot asks.
 
-Indexed is what a single author said: each reply as a whole, and runs of its words, chosen by winnowing (Schleimer et
+Indexed is what a single author said: each reply as a whole; runs of its words, chosen by winnowing (Schleimer et
 al., 2003), so that every `RUN + WINDOW - 1` words in a row that a text shares with it are found, and shorter runs
-mostly. What several authors said is commonplace, and anybody's to say. The hashes lie in Bloom filters (Bloom, 1970),
+mostly; every `RARE_RUN` words in a row none of which is short or common there; and every number of `DIGITS` digits or
+more. What several authors said is commonplace, and anybody's to say. The hashes lie in Bloom filters (Bloom, 1970),
 which now and then take something new for known, but never something known for new.
 """
 
@@ -11,7 +12,8 @@ import io
 import math
 import re
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -22,12 +24,23 @@ import numpy.typing as npt
 RUN, WINDOW = 6, 3
 """Words of a run, and of how many runs in a row one at least is indexed."""
 
+RARE_RUN, RARE_LENGTH = 3, 4
+"""Words of a run of rare ones, and letters of each: a log seen often is known by heart, down to a password's words."""
+
+DIGITS = 4
+"""Of a number that may be somebody's own: a PIN, a flat, a sum."""
+
+_COMMON, _LEAST_COMMON = 0.8, 5
+"""Share of all words that the common ones make up, the commonest few hundred, and texts that each is in at least."""
+
 _FALSE_POSITIVES = 0.002
 _HASHES = round(-math.log2(_FALSE_POSITIVES))
 _LEAST_BYTES = 1024  # in a smaller filter the bits of a hash fall together
 _MOST_FILTERS = 1024
 _TEXTS_AT_ONCE = 4096
+_REMEMBERED = 1 << 18  # texts that count once
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_NUMBER = re.compile(rf"\b\d(?:[ .,'\u2019-]?\d){{{DIGITS - 1},}}\b")
 _BASE = 0x9E3779B97F4A7C15
 
 Hashes = npt.NDArray[np.uint64]
@@ -45,14 +58,19 @@ class CopyIndex:
         self.filters = tuple(filters)
 
     @classmethod
-    def build(cls, replies: Iterable[tuple[str, int]]) -> "CopyIndex":
-        """Index replies: texts, and a number for the author of each."""
-        replies = iter(replies)
+    def build(cls, replies: Callable[[], Iterable[tuple[str, int]]]) -> "CopyIndex":
+        """Index replies.
+
+        Args:
+            replies: gives texts, and a number for the author of each; it is asked twice.
+        """
+        common = _common_words(text for text, _ in replies())
         hashes: list[Hashes] = [np.zeros(0, np.uint64)]
         authors: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)]
         chosen = [np.zeros(0, bool)]
-        while some := list(islice(replies, _TEXTS_AT_ONCE)):
-            found, rows, kept = fingerprints([text for text, _ in some])
+        rest = iter(replies())
+        while some := list(islice(rest, _TEXTS_AT_ONCE)):
+            found, rows, kept = fingerprints([text for text, _ in some], common)
             hashes.append(found)
             authors.append(np.array([author for _, author in some], np.int64)[rows])
             chosen.append(kept)
@@ -89,14 +107,27 @@ class CopyIndex:
     def __add__(self, other: "CopyIndex") -> "CopyIndex":
         return CopyIndex([*self.filters, *other.filters])
 
-    def has(self, text: str) -> bool:
-        """Whether a single author said this, one of its lines, or a long run of its words."""
-        hashes, _, _ = fingerprints([*{text, *text.splitlines()}])
+    def has(self, text: str, heard: str = "") -> bool:
+        """Whether a single author said this, one of its lines, a long run of its words, or a number in it.
+
+        Args:
+            text: what is to be said.
+            heard: the conversation, of which any number may be said again.
+        """
+        heard_numbers = frozenset(_numbers(heard))
+        hashes, _, _ = fingerprints([*{text, *text.splitlines()}], heard=heard_numbers)
         return any(bool(_holds(bits, hashes).any()) for bits in self.filters)
 
 
-def fingerprints(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Hashes of each text as a whole, whatever its case and punctuation, and of the runs of its words.
+def fingerprints(
+    texts: Sequence[str], common: frozenset[str] = frozenset(), heard: frozenset[str] = frozenset()
+) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Hashes of each text as a whole, whatever its case and punctuation, of the runs of its words, and of its numbers.
+
+    Args:
+        texts: any.
+        common: words that no run of rare words has.
+        heard: numbers, as `_numbers` gives them, that are left out.
 
     Returns:
         The hashes, which text each is of, and whether it is one to index: winnowing leaves out some of the runs.
@@ -110,17 +141,59 @@ def fingerprints(texts: Sequence[str]) -> tuple[Hashes, npt.NDArray[np.int64], n
         return np.zeros(0, np.uint64), rows, np.zeros(0, bool)
     starts = (np.cumsum(lengths) - lengths)[some]
     places = np.arange(len(flat)) - np.repeat(starts, lengths[some])
-    powers = np.cumprod(np.full(max(int(lengths.max()), RUN), _BASE, np.uint64))
+    powers = np.cumprod(np.full(max(int(lengths.max()), RUN), _BASE, np.uint64), dtype=np.uint64)
     whole = _mixed(np.add.reduceat(flat * powers[places], starts) + lengths[some].astype(np.uint64))
-    count = max(len(flat) - RUN + 1, 0)
-    runs = _mixed(sum((flat[k : k + count] * powers[k] for k in range(RUN)), np.zeros(count, np.uint64)) + np.uint64(1))
-    inside = places[:count] + RUN <= lengths[rows[:count]]
-    chosen = _winnowed(runs, rows[:count], places[:count], np.maximum(lengths - RUN + 1, 0))
+    runs = _mixed(_run_sums(flat, powers, RUN) + np.uint64(1))
+    inside = places[: len(runs)] + RUN <= lengths[rows[: len(runs)]]
+    chosen = _winnowed(runs, rows[: len(runs)], places[: len(runs)], np.maximum(lengths - RUN + 1, 0))
+    is_rare = (len(word) >= RARE_LENGTH and word not in common for each in words for word in each)
+    rare = _rare_runs(np.fromiter(is_rare, bool, len(flat)), rows)
+    rare_runs = _mixed(_run_sums(flat, powers, RARE_RUN)[rare] + np.uint64(2))
+    numbers = [(number, row) for row, text in enumerate(texts) for number in _numbers(text) if number not in heard]
+    number_hashes = np.fromiter((_word_hash(f"# {number}") for number, _ in numbers), np.uint64, len(numbers))
+    number_rows = np.fromiter((row for _, row in numbers), np.int64, len(numbers))
     return (
-        np.concatenate([whole, runs[inside]]),
-        np.concatenate([some, rows[:count][inside]]),
-        np.concatenate([np.ones(len(whole), bool), chosen[inside]]),
+        np.concatenate([whole, runs[inside], rare_runs, number_hashes]),
+        np.concatenate([some, rows[: len(runs)][inside], rows[rare], number_rows]),
+        np.concatenate([np.ones(len(whole), bool), chosen[inside], np.ones(len(rare) + len(numbers), bool)]),
     )
+
+
+def _rare_runs(is_rare: npt.NDArray[np.bool_], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Where `RARE_RUN` rare words in a row of one text begin."""
+    count = max(len(rows) - RARE_RUN + 1, 0)
+    within = rows[:count] == rows[RARE_RUN - 1 :][:count]
+    return np.flatnonzero(np.logical_and.reduce([within, *(is_rare[k : k + count] for k in range(RARE_RUN))]))
+
+
+def _common_words(texts: Iterable[str]) -> frozenset[str]:
+    """The commonest words, which make up `_COMMON` of all; a text counts once, however often somebody says it."""
+    counts, seen = Counter[str](), [0] * _REMEMBERED
+    for text in texts:
+        words = _WORD.findall(text.casefold())
+        key = hash(tuple(words))
+        if seen[key % _REMEMBERED] != key:
+            seen[key % _REMEMBERED] = key
+            counts.update(words)
+    left = _COMMON * counts.total()
+    common = set[str]()
+    for word, count in counts.most_common():
+        if left <= 0 or count < _LEAST_COMMON:
+            break
+        common.add(word)
+        left -= count
+    return frozenset(common)
+
+
+def _numbers(text: str) -> list[str]:
+    """The digits of each number of at least `DIGITS`, however they are grouped."""
+    return ["".join(filter(str.isdigit, number)) for number in _NUMBER.findall(text)]
+
+
+def _run_sums(flat: Hashes, powers: Hashes, length: int) -> Hashes:
+    """A sum for the run of so many words that begins at each word but the last ones."""
+    count = max(len(flat) - length + 1, 0)
+    return sum((flat[k : k + count] * powers[k] for k in range(length)), np.zeros(count, np.uint64))
 
 
 def _winnowed(

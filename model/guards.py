@@ -58,12 +58,13 @@ def rejection(text: str, turns: Sequence[Turn], copies: CopyIndex, blocklist: Bl
         return Rejection.EMPTY
     if blocklist.finds(text):
         return Rejection.BLOCKED
-    said = "\n".join(turn.text for turn in turns).casefold()
+    heard = "\n".join(turn.text for turn in turns)
+    said = heard.casefold()
     if any(found.casefold().rstrip(".,!?") not in said for found in _CONTACTS.findall(text)):
         return Rejection.CONTACT
     if _echoes(text, turns):
         return Rejection.ECHO
-    if copies.has(text):
+    if copies.has(text, heard):
         return Rejection.COPY
     return None
 

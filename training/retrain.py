@@ -169,14 +169,14 @@ def _copies(dataset: Dataset, start: Start) -> CopyIndex:
     split = dataset.train
     authors = np.arange(1, len(split) + 1) if split.authors is None else split.authors
     rows = np.flatnonzero(authors != NOBODY).tolist()
-    with Bar(total=len(rows), desc="Indexing what was said", delay=1, disable=not sys.stderr.isatty()) as bar:
+    with Bar(total=2 * len(rows), desc="Indexing what was said", delay=1, disable=not sys.stderr.isatty()) as bar:
 
-        def texts() -> Iterator[str]:
-            for row in rows:
-                yield dataset.tokenizer.decode(split.replies[row].tolist())
+        def replies() -> Iterator[tuple[str, int]]:
+            for row, author in zip(rows, authors[rows].tolist(), strict=True):
+                yield dataset.tokenizer.decode(split.replies[row].tolist()), author
                 bar.update()
 
-        return before + CopyIndex.build(zip(texts(), authors[rows].tolist(), strict=True))
+        return before + CopyIndex.build(replies)
 
 
 def _live(models: Path, on_note: Callable[[str], None]) -> Path | None:

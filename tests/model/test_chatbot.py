@@ -312,7 +312,7 @@ class TestCandidates:
 
     def test_copies_are_not_said_but_by_who_may(self, tokenizer: Tokenizer) -> None:
         _, inference = spelling(tokenizer, tokenizer.encode("hello you"))
-        bot = ChatBot(tokenizer, inference, FACTS, CopyIndex.build([("hello you", 1)]))  # type: ignore[arg-type]
+        bot = ChatBot(tokenizer, inference, FACTS, CopyIndex.build(lambda: [("hello you", 1)]))  # type: ignore[arg-type]
         said = [bot.replies([question(guarded=guarded)])[0].text for guarded in (True, False)]
         assert said == ["…", "hello you"]
         assert bot.rejections == {Rejection.COPY: 8}

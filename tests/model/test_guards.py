@@ -10,7 +10,7 @@ from model.dialogue import ME, Turn
 from model.guards import Rejection, rejection
 
 SECRET = "my aunt keeps seven grey parrots in her attic"
-COPIES = CopyIndex.build([(SECRET, 1), ("never mind", 1)])
+COPIES = CopyIndex.build(lambda: [(SECRET, 1), ("never mind", 1)])
 TURNS = [
     Turn("ann", "hello, mail ann@example.org or see example.org/page"),
     Turn(ME, "i would rather not"),
@@ -102,6 +102,6 @@ def test_length_hides_nothing(before: str, text: str) -> None:
 
 
 def test_a_line_of_several_must_not_be_a_copy_either() -> None:
-    copies = CopyIndex.build([("there are exactly 31133", 1), ("hi there", 1), ("hi there", 2)])
+    copies = CopyIndex.build(lambda: [("there are exactly 31133", 1), ("hi there", 1), ("hi there", 2)])
     assert rejection("there are exactly 31133\nwow", [], copies, Blocklist()) is Rejection.COPY
     assert rejection("hi there\nwow", [], copies, Blocklist()) is None

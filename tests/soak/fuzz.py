@@ -158,7 +158,7 @@ def text() -> Made:
     from training.privacy import redact
 
     tokenizer = Tokenizer.train(LINES, vocabulary_size=300)
-    blocklist, copies = Blocklist(["slur", "dash it", "вот", "猫"]), CopyIndex.build([("cats or dogs", 1)])
+    blocklist, copies = Blocklist(["slur", "dash it", "вот", "猫"]), CopyIndex.build(lambda: [("cats or dogs", 1)])
     pieces = st.sampled_from(
         ["a", ".", "@", "-", "/", "<", ":", "1", " ", "\n", "\u0338", "\ufdfa", "http://", "a.", "1 "]
     )
