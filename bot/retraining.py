@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from model import ChinwagError
-from model.bundle import bundles, live_bundle, remove
+from model.bundle import SCRATCH, bundles, live_bundle, remove
 from model.consent import FILE_NAME as CONSENT
 from model.lock import is_locked
 from model.replacing import replace
@@ -343,6 +343,9 @@ class Trainer:
     def _tidy(self, job: Job) -> None:
         """Delete the chat logs of a job that is over, old jobs, and the oldest models of its server."""
         shutil.rmtree(job.exports, ignore_errors=True)
+        left = job.models / SCRATCH
+        if self._progress(job).facts.get("error") == CANCELLED and not is_locked(left):
+            shutil.rmtree(left, ignore_errors=True)
         for folder in self._folder.iterdir():
             if not (folder / _JOB).exists() and folder.stat().st_mtime < time.time() - _ABANDONED:
                 shutil.rmtree(folder, ignore_errors=True)  # the bot was killed while it took the files

@@ -36,6 +36,9 @@ TRAINING = "training.safetensors"
 """The weights in half precision, for training to go on from: a bundle may have them, the bot does without."""
 COPIES = "copies.npz"
 """The index of what single people said in the data that the network has learned from (see `model.copies`)."""
+SCRATCH = ".retrain"
+"""Beside the bundles: the chat and the network of a training that was ended, from which the next one goes on."""
+
 FILES = (TOKENIZER, WEIGHTS, ENCODER, DECODER, COPIES)
 
 _IS_WINDOWS = os.name == "nt"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 # TensorFlow and the readers are imported where they are used: --help does without, as does a light install.
-from model.bundle import CURRENT, PRETRAINED, Bundle, ModelFormatError, live_bundle
+from model.bundle import CURRENT, PRETRAINED, SCRATCH, Bundle, ModelFormatError, live_bundle
 from model.lock import LockedError, locked
 from training.failure import explain
 from training.loading import load_tensorflow
@@ -701,7 +701,7 @@ def _one_line(text: str) -> str:
 
 
 @contextlib.contextmanager
-def _scratch(beside: Path, name: str = ".retrain") -> Iterator[Path]:
+def _scratch(beside: Path, name: str = SCRATCH) -> Iterator[Path]:
     """A folder for what is needed only until the model is there, on the disk with room for models.
 
     After Ctrl-C or a kill it stays, and the next run goes on with what it holds; so it does after a failure that

@@ -22,7 +22,7 @@ from bot.retraining import (
     Trainer,
     command,
 )
-from model.bundle import PRETRAINED, bundles, live_bundle
+from model.bundle import PRETRAINED, SCRATCH, bundles, live_bundle
 from model.lock import is_locked
 from tests.bot import scripted_training
 
@@ -246,6 +246,8 @@ async def test_a_job_is_cancelled(shop: Shop, restarted: bool) -> None:
     trainer = shop.open()
     job, waiting = shop.submit(trainer, 1), shop.submit(trainer, 2)
     await shop.until(lambda: any(progress.share == 0.5 for _, progress in shop.told))
+    (job.models / SCRATCH).mkdir(parents=True)
+    (job.models / SCRATCH / "messages.sqlite").write_text("what people said")
     if restarted:
         await trainer.close()
         trainer = shop.open()
@@ -254,6 +256,7 @@ async def test_a_job_is_cancelled(shop: Shop, restarted: bool) -> None:
     assert await trainer.cancel(job.folder.name)
     await shop.until(lambda: {1, 2} <= {guild for guild, progress in shop.told if progress.over})
     assert [each.progress().facts["error"] for each in (job, waiting)] == [CANCELLED] * 2
+    await shop.until(lambda: not (job.models / SCRATCH).exists())
     assert not await trainer.cancel(job.folder.name)
     assert not await trainer.cancel("nothing")
     assert shop.started == [1]
