@@ -2,8 +2,8 @@
 
 Indexed is what a single author said: each reply as a whole; runs of its words, chosen by winnowing (Schleimer et
 al., 2003), so that every `RUN + WINDOW - 1` words in a row that a text shares with it are found, and shorter runs
-mostly; every `RARE_RUN` words in a row none of which is short or common there; and every number of `DIGITS` digits or
-more. What several authors said is commonplace, and anybody's to say. The hashes lie in Bloom filters (Bloom, 1970),
+mostly; every `RARE_RUN` words in a row none of which is short or common there; and every number of four to eight
+digits. What several authors said is commonplace, and anybody's to say. The hashes lie in Bloom filters (Bloom, 1970),
 which now and then take something new for known, but never something known for new.
 """
 
@@ -27,10 +27,10 @@ RUN, WINDOW = 6, 3
 RARE_RUN, RARE_LENGTH = 3, 4
 """Words of a run of rare ones, and letters of each: a log seen often is known by heart, down to a password's words."""
 
-DIGITS = 4
-"""Of a number that may be somebody's own: a PIN, a flat, a sum."""
+DIGITS = 4, 8
+"""The least and the most of a number that may be somebody's own, such as a PIN; longer ones are said by nobody."""
 
-_COMMON, _LEAST_COMMON = 0.8, 5
+_COMMON, _LEAST_COMMON = 0.7, 20
 """Share of all words that the common ones make up, the commonest few hundred, and texts that each is in at least."""
 
 _FALSE_POSITIVES = 0.002
@@ -40,7 +40,8 @@ _MOST_FILTERS = 1024
 _TEXTS_AT_ONCE = 4096
 _REMEMBERED = 1 << 18  # texts that count once
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
-_NUMBER = re.compile(rf"\b\d(?:[ .,'\u2019-]?\d){{{DIGITS - 1},}}\b")
+_NUMBER = re.compile(r"\b\d(?:[ .,'\u2019-]?\d)*\b")
+_DIGITS_IN_A_ROW = re.compile(r"\d(?:\W{0,3}\d)*")
 _BASE = 0x9E3779B97F4A7C15
 
 Hashes = npt.NDArray[np.uint64]
@@ -71,9 +72,11 @@ class CopyIndex:
         rest = iter(replies())
         while some := list(islice(rest, _TEXTS_AT_ONCE)):
             found, rows, kept = fingerprints([text for text, _ in some], common)
-            hashes.append(found)
+            numbers = [(number, author) for text, author in some for number in _numbers(text)]
+            hashes += [found, _number_hashes([number for number, _ in numbers])]
             authors.append(np.array([author for _, author in some], np.int64)[rows])
-            chosen.append(kept)
+            authors.append(np.array([author for _, author in numbers], np.int64))
+            chosen += [kept, np.ones(len(numbers), bool)]
         said, by, kept = np.concatenate(hashes), np.concatenate(authors), np.concatenate(chosen)
         order = np.lexsort((by, said))
         said, by, kept = said[order], by[order], kept[order]
@@ -114,20 +117,21 @@ class CopyIndex:
             text: what is to be said.
             heard: the conversation, of which any number may be said again.
         """
-        heard_numbers = frozenset(_numbers(heard))
-        hashes, _, _ = fingerprints([*{text, *text.splitlines()}], heard=heard_numbers)
+        hashes, _, _ = fingerprints([*{text, *text.splitlines()}])
+        if numbers := _hidden_numbers(text):
+            known = "\n".join(_digits(heard))
+            hashes = np.concatenate([hashes, _number_hashes([each for each in numbers if each not in known])])
         return any(bool(_holds(bits, hashes).any()) for bits in self.filters)
 
 
 def fingerprints(
-    texts: Sequence[str], common: frozenset[str] = frozenset(), heard: frozenset[str] = frozenset()
+    texts: Sequence[str], common: frozenset[str] = frozenset()
 ) -> tuple[Hashes, npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Hashes of each text as a whole, whatever its case and punctuation, of the runs of its words, and of its numbers.
+    """Hashes of each text as a whole, whatever its case and punctuation, and of the runs of its words.
 
     Args:
         texts: any.
         common: words that no run of rare words has.
-        heard: numbers, as `_numbers` gives them, that are left out.
 
     Returns:
         The hashes, which text each is of, and whether it is one to index: winnowing leaves out some of the runs.
@@ -149,13 +153,10 @@ def fingerprints(
     is_rare = (len(word) >= RARE_LENGTH and word not in common for each in words for word in each)
     rare = _rare_runs(np.fromiter(is_rare, bool, len(flat)), rows)
     rare_runs = _mixed(_run_sums(flat, powers, RARE_RUN)[rare] + np.uint64(2))
-    numbers = [(number, row) for row, text in enumerate(texts) for number in _numbers(text) if number not in heard]
-    number_hashes = np.fromiter((_word_hash(f"# {number}") for number, _ in numbers), np.uint64, len(numbers))
-    number_rows = np.fromiter((row for _, row in numbers), np.int64, len(numbers))
     return (
-        np.concatenate([whole, runs[inside], rare_runs, number_hashes]),
-        np.concatenate([some, rows[: len(runs)][inside], rows[rare], number_rows]),
-        np.concatenate([np.ones(len(whole), bool), chosen[inside], np.ones(len(rare) + len(numbers), bool)]),
+        np.concatenate([whole, runs[inside], rare_runs]),
+        np.concatenate([some, rows[: len(runs)][inside], rows[rare]]),
+        np.concatenate([np.ones(len(whole), bool), chosen[inside], np.ones(len(rare), bool)]),
     )
 
 
@@ -186,8 +187,28 @@ def _common_words(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _numbers(text: str) -> list[str]:
-    """The digits of each number of at least `DIGITS`, however they are grouped."""
-    return ["".join(filter(str.isdigit, number)) for number in _NUMBER.findall(text)]
+    """The digits of each number that may be somebody's own, however they are grouped."""
+    numbers = ("".join(filter(str.isdigit, number)) for number in _NUMBER.findall(text))
+    return [number for number in numbers if DIGITS[0] <= len(number) <= DIGITS[1]]
+
+
+def _hidden_numbers(text: str) -> set[str]:
+    """All that may be such a number: also with more digits around it, or spread over lines."""
+    return {
+        row[start : start + size]
+        for row in _digits(text)
+        for size in range(DIGITS[0], DIGITS[1] + 1)
+        for start in range(len(row) - size + 1)
+    }
+
+
+def _digits(text: str) -> list[str]:
+    """Digits that stand beside each other, but for signs and spaces."""
+    return ["".join(filter(str.isdigit, row)) for row in _DIGITS_IN_A_ROW.findall(text)]
+
+
+def _number_hashes(numbers: Sequence[str]) -> Hashes:
+    return np.fromiter((_word_hash(f"# {number}") for number in numbers), np.uint64, len(numbers))
 
 
 def _run_sums(flat: Hashes, powers: Hashes, length: int) -> Hashes:
