@@ -422,8 +422,15 @@ class TestTheConnection:
     async def test_ready_tells_how_to_invite_it(
         self, server: DiscordServer, connect: Connect, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        said = list[str]()
+
+        def told() -> str:
+            said.append(capsys.readouterr().out)
+            return "".join(said)
+
         async with connect():
-            out = capsys.readouterr().out
+            await server.until(lambda: "permissions=" in told())
+        out = told()
         assert "chinwag" in out
         assert "1 server." in out
         assert f"client_id={server.bot['id']}" in out
