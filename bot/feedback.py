@@ -5,7 +5,6 @@ exchanges: it takes two people to teach something, and many to teach much.
 """
 
 import json
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 
 from model import ChinwagError
 from model.blocklist import Blocklist
-from model.database import Database, Schema
+from model.database import Schema, Server, Table, Transaction, open_database
 from model.dialogue import ME, Turn
 
 FILE_NAME = "feedback.sqlite"
@@ -25,9 +24,6 @@ VOTES = {"👍": 1, "👎": -1}
 MAX_LIKES = 100
 """Exchanges of a server that a member's 👍 counts for: the newest ones."""
 
-_EXCHANGES = "SELECT message, turns, reply FROM exchange WHERE guild = ? ORDER BY message DESC"
-_VOTES = "SELECT message, member, value FROM vote JOIN exchange USING (message) WHERE guild = ?"
-
 
 class FeedbackError(ChinwagError):
     """Feedback cannot be kept or read; the message says why and what to do."""
@@ -37,16 +33,19 @@ SCHEMA = Schema(
     application=0x43684642,  # "ChFB"
     steps=(
         """
-        CREATE TABLE exchange (message INTEGER PRIMARY KEY, guild INTEGER NOT NULL, at REAL NOT NULL,
+        CREATE TABLE exchange (message BIGINT NOT NULL PRIMARY KEY, guild BIGINT NOT NULL, at DOUBLE PRECISION NOT NULL,
                                turns TEXT NOT NULL, reply TEXT NOT NULL);
-        CREATE TABLE vote (message INTEGER NOT NULL, member INTEGER NOT NULL, value INTEGER NOT NULL,
-                           PRIMARY KEY (message, member)) WITHOUT ROWID
+        CREATE TABLE vote (message BIGINT NOT NULL, member BIGINT NOT NULL, value INTEGER NOT NULL,
+                           PRIMARY KEY (message, member))
         """,
         "CREATE INDEX exchange_guild ON exchange (guild)",
     ),
     error=FeedbackError,
     holds="holds members' feedback",
 )
+
+EXCHANGES = Table("exchange")
+JUDGEMENTS = Table("vote")
 
 
 @dataclass(frozen=True)
@@ -69,9 +68,9 @@ class Exchange:
 class Feedback:
     """The votes of all servers that want them kept."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | Server) -> None:
         """Read nothing yet; the file need not exist."""
-        self.database = Database(path, SCHEMA)
+        self.database = open_database(place, SCHEMA)
 
     def vote(self, exchange: Exchange, member: int, value: int) -> None:
         """Keep what a member thinks of an exchange, instead of what that member thought before.
@@ -85,31 +84,34 @@ class Feedback:
             FeedbackError: it cannot be written.
         """
         turns = json.dumps([[turn.speaker, turn.text] for turn in exchange.turns], ensure_ascii=False)
-        row = (exchange.message, exchange.guild, time.time(), turns, exchange.reply)
-        with self.database.transaction(write=True) as connection:
+        exchanged = {"message": exchange.message, "guild": exchange.guild, "at": time.time()}
+        with self.database.transaction(write=True) as transaction:
             if value:
-                connection.execute("INSERT OR IGNORE INTO exchange VALUES (?, ?, ?, ?, ?)", row)
-                connection.execute("INSERT OR REPLACE INTO vote VALUES (?, ?, ?)", (exchange.message, member, value))
+                row = EXCHANGES.insert(**exchanged, turns=turns, reply=exchange.reply)
+                transaction.run(row.on_conflict(action="ignore"))
+                vote = JUDGEMENTS.insert(message=exchange.message, member=member, value=value)
+                transaction.run(vote.on_conflict(conflict_target=["message", "member"], preserve=["value"]))
             else:
-                connection.execute("DELETE FROM vote WHERE message = ? AND member = ?", (exchange.message, member))
-                _drop_unjudged(connection)
+                mine = (JUDGEMENTS.c.message == exchange.message) & (JUDGEMENTS.c.member == member)
+                transaction.run(JUDGEMENTS.delete().where(mine))
+                _drop_unjudged(transaction)
 
     def forget(self, message: int) -> None:
         """Drop an exchange: its message is gone."""
-        if self.database.path.exists():
-            with self.database.transaction(write=True) as connection:
-                _drop(connection, message)
+        if self.database.exists():
+            with self.database.transaction(write=True) as transaction:
+                _drop(transaction, message)
 
     def forget_speaker(self, account: int) -> None:
         """Drop all exchanges in which somebody speaks, and that account's votes."""
-        if not self.database.path.exists():
+        if not self.database.exists():
             return
-        with self.database.transaction(write=True) as connection:
-            for message, turns in connection.execute("SELECT message, turns FROM exchange").fetchall():
+        with self.database.transaction(write=True) as transaction:
+            for message, turns in transaction.run(EXCHANGES.select(EXCHANGES.c.message, EXCHANGES.c.turns)):
                 if any(speaker == str(account) for speaker, _ in json.loads(turns)):
-                    _drop(connection, message)
-            connection.execute("DELETE FROM vote WHERE member = ?", (account,))
-            _drop_unjudged(connection)
+                    _drop(transaction, message)
+            transaction.run(JUDGEMENTS.delete().where(JUDGEMENTS.c.member == account))
+            _drop_unjudged(transaction)
 
     def liked(self, guild: int, excluded: Collection[str] = (), blocklist: Blocklist | None = None) -> list[Exchange]:
         """The exchanges of a server with more 👍 than 👎 of others than those who speak in them, the oldest first.
@@ -119,12 +121,16 @@ class Feedback:
             excluded: whose words must not be learned, and who has no vote; exchanges with them are left out.
             blocklist: of what must not be learned either.
         """
-        if not self.database.path.exists():
+        if not self.database.exists():
             return []
-        with self.database.transaction(write=False) as connection:
-            rows = connection.execute(_EXCHANGES, (guild,)).fetchall()
+        here = EXCHANGES.c.guild == guild
+        with self.database.transaction(write=False) as transaction:
+            columns = (EXCHANGES.c.message, EXCHANGES.c.turns, EXCHANGES.c.reply)
+            rows = transaction.run(EXCHANGES.select(*columns).where(here).order_by(EXCHANGES.c.message.desc()))
             votes: dict[int, list[tuple[int, int]]] = {}
-            for message, member, value in connection.execute(_VOTES, (guild,)):
+            given = JUDGEMENTS.select(JUDGEMENTS.c.message, JUDGEMENTS.c.member, JUDGEMENTS.c.value)
+            given = given.join(EXCHANGES, on=JUDGEMENTS.c.message == EXCHANGES.c.message).where(here)
+            for message, member, value in transaction.run(given):
                 votes.setdefault(message, []).append((member, value))
         likes, found = Counter[int](), list[Exchange]()
         for message, turns, reply in rows:
@@ -158,10 +164,11 @@ def _must_not_be_learned(exchange: Exchange, excluded: Collection[str], blocklis
     return is_blocked or any(turn.speaker in excluded for turn in exchange.turns)
 
 
-def _drop_unjudged(connection: sqlite3.Connection) -> None:
-    connection.execute("DELETE FROM exchange WHERE message NOT IN (SELECT message FROM vote)")
+def _drop_unjudged(transaction: Transaction) -> None:
+    judged = JUDGEMENTS.select(JUDGEMENTS.c.message)
+    transaction.run(EXCHANGES.delete().where(EXCHANGES.c.message.not_in(judged)))
 
 
-def _drop(connection: sqlite3.Connection, message: int) -> None:
-    for table in ("exchange", "vote"):
-        connection.execute(f"DELETE FROM {table} WHERE message = ?", (message,))
+def _drop(transaction: Transaction, message: int) -> None:
+    for table in (EXCHANGES, JUDGEMENTS):
+        transaction.run(table.delete().where(table.c.message == message))

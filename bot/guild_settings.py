@@ -1,7 +1,6 @@
-"""What the admins of a server have set for it: one small SQLite file beside the models, effective at once."""
+"""What the admins of a server have set for it: in a small file beside the models or a database, effective at once."""
 
 import json
-import sqlite3
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 from model import ChinwagError
 from model.blocklist import Blocklist
-from model.database import Database, Schema
+from model.database import Schema, Server, Table, Transaction, open_database
 from model.dialogue import MAX_CONTEXT_TURNS
 from model.reply import ReplyConfig
 
@@ -31,10 +30,12 @@ class SettingsError(ChinwagError):
 
 SCHEMA = Schema(
     application=0x43684753,  # "ChGS"
-    steps=("CREATE TABLE guild (id INTEGER PRIMARY KEY, settings TEXT NOT NULL)",),
+    steps=("CREATE TABLE guild (id BIGINT NOT NULL PRIMARY KEY, settings TEXT NOT NULL)",),
     error=SettingsError,
     holds="holds what servers have set",
 )
+
+GUILDS = Table("guild")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +93,9 @@ DEFAULT = GuildSettings()
 class GuildSettingsStore:
     """The settings of all servers, which several processes may change; what is read is remembered until one does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: Path | Server) -> None:
         """Read nothing yet; the file need not exist."""
-        self.database = Database(path, SCHEMA, timeout=_PATIENCE)
+        self.database = open_database(place, SCHEMA, timeout=_PATIENCE)
         self._known: tuple[tuple[int, ...] | None, dict[int, GuildSettings]] = None, {}
 
     def of(self, guild: int) -> GuildSettings:
@@ -141,16 +142,16 @@ class GuildSettingsStore:
         return self._update(guild, lambda settings: replace(settings, blocked=_without(settings.blocked, phrase)))
 
     def _read(self, guild: int) -> GuildSettings:
-        if not self.database.path.exists():
+        if not self.database.exists():
             return DEFAULT
-        with self.database.transaction(write=False) as connection:
-            return _read(connection, guild)
+        with self.database.transaction(write=False) as transaction:
+            return _read(transaction, guild)
 
     def _update(self, guild: int, change: Callable[[GuildSettings], GuildSettings]) -> GuildSettings:
-        with self.database.transaction(write=True) as connection:
-            settings = change(_read(connection, guild))
-            row = (guild, json.dumps(asdict(settings)))
-            connection.execute("INSERT OR REPLACE INTO guild VALUES (?, ?)", row)
+        with self.database.transaction(write=True) as transaction:
+            settings = change(_read(transaction, guild))
+            row = GUILDS.insert(id=guild, settings=json.dumps(asdict(settings)))
+            transaction.run(row.on_conflict(conflict_target=["id"], preserve=["settings"]))
         return settings
 
 
@@ -162,14 +163,14 @@ def _without(phrases: tuple[str, ...], phrase: str) -> tuple[str, ...]:
     return tuple(each for each in phrases if each != phrase)
 
 
-def _read(connection: sqlite3.Connection, guild: int) -> GuildSettings:
-    row = connection.execute("SELECT settings FROM guild WHERE id = ?", (guild,)).fetchone()
-    if row is None:
+def _read(transaction: Transaction, guild: int) -> GuildSettings:
+    rows = transaction.run(GUILDS.select(GUILDS.c.settings).where(GUILDS.c.id == guild))
+    if not rows:
         return DEFAULT
     known = {field.name for field in fields(GuildSettings)}  # of a later version there may be others
     stored: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
-        for name, value in json.loads(row[0]).items()
+        for name, value in json.loads(rows[0][0]).items()
         if name in known
     }
     return GuildSettings(**stored)

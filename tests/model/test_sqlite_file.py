@@ -12,10 +12,12 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import peewee
 import pytest
 
 from model import ChinwagError
-from model.database import Database, Schema
+from model.database import Schema
+from model.sqlite_file import SqliteFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,17 +40,19 @@ LATER = replace(
         "CREATE INDEX book_title ON book (title); UPDATE book SET title = upper(title)",
     ),
 )
+BOOK = peewee.Table("book")
 TITLES = {number: f"title {number} " + "x" * (number % 90) for number in range(1, 501)}
 
 
-def write(database: Database, titles: dict[int, str]) -> None:
-    with database.transaction(write=True) as connection:
-        connection.executemany("INSERT INTO book (id, title) VALUES (?, ?)", titles.items())
+def write(database: SqliteFile, titles: dict[int, str]) -> None:
+    with database.transaction(write=True) as transaction:
+        for id, title in titles.items():
+            transaction.run(BOOK.insert(id=id, title=title))
 
 
-def read(database: Database) -> dict[int, str]:
-    with database.transaction(write=False) as connection:
-        return dict(connection.execute("SELECT id, title FROM book").fetchall())
+def read(database: SqliteFile) -> dict[int, str]:
+    with database.transaction(write=False) as transaction:
+        return dict(transaction.run(BOOK.select(BOOK.c.id, BOOK.c.title)))
 
 
 def beside(path: Path) -> list[str]:
@@ -63,8 +67,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def books(path: Path) -> Database:
-    database = Database(path, BOOKS)
+def books(path: Path) -> SqliteFile:
+    database = SqliteFile(path, BOOKS)
     write(database, TITLES)
     return database
 
@@ -99,11 +103,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], int]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_seen_explained_and_mended_with_what_can_be_read(books: Database, path: Path, name: str) -> None:
+def test_damage_is_seen_explained_and_mended_with_what_can_be_read(books: SqliteFile, path: Path, name: str) -> None:
     damage, least = DAMAGE[name]
     damage(path)
     damaged = path.read_bytes()
-    for database in (books, Database(path, BOOKS)):
+    for database in (books, SqliteFile(path, BOOKS)):
         for write_it in (False, True):
             with (
                 pytest.raises(BooksError, match=r"books\.sqlite, which lists the books, is damaged \(.*\): put back a"),
@@ -125,20 +129,20 @@ def test_damage_is_seen_explained_and_mended_with_what_can_be_read(books: Databa
     assert kept in told
     assert kept.startswith("books.sqlite.damaged.20")
     assert path.with_name(kept).read_bytes() == damaged
-    assert (books.mend(), Database(path, BOOKS).mend()) == (None, None)
+    assert (books.mend(), SqliteFile(path, BOOKS).mend()) == (None, None)
     write(books, {1000: "new"})
 
 
-def test_a_whole_or_missing_file_is_left_alone(books: Database, path: Path) -> None:
+def test_a_whole_or_missing_file_is_left_alone(books: SqliteFile, path: Path) -> None:
     before = path.read_bytes()
     assert books.mend() is None
     books.inspect()
     assert path.read_bytes() == before
-    assert Database(path.with_name("other.sqlite"), BOOKS).mend() is None
+    assert SqliteFile(path.with_name("other.sqlite"), BOOKS).mend() is None
     assert beside(path) == []
 
 
-def test_a_text_that_cannot_be_read_is_damage_and_not_shown(books: Database, path: Path) -> None:
+def test_a_text_that_cannot_be_read_is_damage_and_not_shown(books: SqliteFile, path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(content.replace(b"title 77 x", b"title 77 \xff"))
     with pytest.raises(BooksError, match="is damaged") as raised:
@@ -150,14 +154,14 @@ def test_a_text_that_cannot_be_read_is_damage_and_not_shown(books: Database, pat
     assert read(books) == {number: title for number, title in TITLES.items() if number != 77}
 
 
-def test_any_byte_may_be_flipped(books: Database, path: Path) -> None:
+def test_any_byte_may_be_flipped(books: SqliteFile, path: Path) -> None:
     whole, rng = path.read_bytes(), random.Random(1)
     for _ in range(40):
         content = bytearray(whole)
         for _ in range(rng.choice([1, 30])):
             content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
         path.write_bytes(content)
-        database = Database(path, BOOKS)
+        database = SqliteFile(path, BOOKS)
         try:
             database.mend()
         except BooksError as error:  # the bytes that say whose file it is, or of which version
@@ -168,12 +172,12 @@ def test_any_byte_may_be_flipped(books: Database, path: Path) -> None:
         write(database, {1000: "new"})
 
 
-def test_two_that_mend_at_once_lose_nothing(books: Database, path: Path) -> None:
+def test_two_that_mend_at_once_lose_nothing(books: SqliteFile, path: Path) -> None:
     flip_pages(path, 4)
 
     def mend(_: int) -> str | None:
         try:
-            return Database(path, BOOKS).mend()
+            return SqliteFile(path, BOOKS).mend()
         except ChinwagError as error:
             return f"{error}"
 
@@ -184,7 +188,7 @@ def test_two_that_mend_at_once_lose_nothing(books: Database, path: Path) -> None
 
 
 def test_a_folder_that_cannot_be_written_leaves_the_damaged_file(
-    books: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+    books: SqliteFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flip_pages(path, 4)
 
@@ -208,8 +212,8 @@ sys.stdin.read()
 """
 
 
-def test_a_file_that_another_process_holds_is_said_and_nothing_is_lost(books: Database, path: Path) -> None:
-    impatient = Database(path, BOOKS, timeout=0.1)
+def test_a_file_that_another_process_holds_is_said_and_nothing_is_lost(books: SqliteFile, path: Path) -> None:
+    impatient = SqliteFile(path, BOOKS, timeout=0.1)
     with subprocess.Popen(
         [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -225,10 +229,10 @@ def test_a_file_that_another_process_holds_is_said_and_nothing_is_lost(books: Da
 
 def _upgrade(path: Path, barrier: "multiprocessing.synchronize.Barrier") -> None:
     barrier.wait()
-    assert len(read(Database(path, LATER))) == len(TITLES)
+    assert len(read(SqliteFile(path, LATER))) == len(TITLES)
 
 
-def test_an_older_file_is_brought_up_to_date_once_and_kept(books: Database, path: Path) -> None:
+def test_an_older_file_is_brought_up_to_date_once_and_kept(books: SqliteFile, path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
     processes = [context.Process(target=_upgrade, args=(path, barrier)) for _ in range(3)]
@@ -237,49 +241,49 @@ def test_an_older_file_is_brought_up_to_date_once_and_kept(books: Database, path
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    later = Database(path, LATER)
-    with later.transaction(write=True) as connection:
-        rows = connection.execute("SELECT title, author FROM book ORDER BY id").fetchall()
+    later = SqliteFile(path, LATER)
+    with later.transaction(write=True) as transaction:
+        rows = transaction.run(BOOK.select(BOOK.c.title, BOOK.c.author).order_by(BOOK.c.id))
     assert rows == [(title.upper(), "unknown") for title in TITLES.values()]
     (kept,) = beside(path)
     assert kept.startswith("books.sqlite.version-1.20")
-    assert read(Database(path.with_name(kept), BOOKS)) == TITLES
+    assert read(SqliteFile(path.with_name(kept), BOOKS)) == TITLES
 
 
-def test_a_file_from_before_versions_were_written_down_is_the_first(books: Database, path: Path) -> None:
+def test_a_file_from_before_versions_were_written_down_is_the_first(books: SqliteFile, path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 0")
-    assert len(read(Database(path, LATER))) == len(TITLES)
+    assert len(read(SqliteFile(path, LATER))) == len(TITLES)
 
 
-def test_an_upgrade_that_fails_changes_nothing(books: Database, path: Path) -> None:
+def test_an_upgrade_that_fails_changes_nothing(books: SqliteFile, path: Path) -> None:
     broken = replace(LATER, steps=(*LATER.steps, "INSERT INTO book (id) VALUES (1)"))
     with pytest.raises(BooksError, match=r"cannot be read .*NOT NULL"):
-        read(Database(path, broken))
+        read(SqliteFile(path, broken))
     assert read(books) == TITLES
-    with books.transaction(write=False) as connection:
-        assert connection.execute("SELECT * FROM book").fetchone() == (1, TITLES[1])
+    with books.transaction(write=False) as transaction:
+        assert transaction.run(peewee.Table("book").select(peewee.SQL("*")))[0] == (1, TITLES[1])
 
 
 def test_a_new_file_is_of_the_last_version(path: Path) -> None:
-    write(Database(path, LATER), {1: "one"})
-    assert read(Database(path, LATER)) == {1: "one"}
+    write(SqliteFile(path, LATER), {1: "one"})
+    assert read(SqliteFile(path, LATER)) == {1: "one"}
     assert beside(path) == []
 
 
-def test_a_damaged_file_of_before_is_mended_and_brought_up_to_date(books: Database, path: Path) -> None:
+def test_a_damaged_file_of_before_is_mended_and_brought_up_to_date(books: SqliteFile, path: Path) -> None:
     flip_pages(path, 4)
-    later = Database(path, LATER)
+    later = SqliteFile(path, LATER)
     assert later.mend() is not None
-    with later.transaction(write=False) as connection:
-        titles = connection.execute("SELECT id, title, author FROM book").fetchall()
+    with later.transaction(write=False) as transaction:
+        titles = transaction.run(BOOK.select(BOOK.c.id, BOOK.c.title, BOOK.c.author))
     assert len(titles) > 300
     assert {(id, title) for id, title, _ in titles} <= set(TITLES.items())
 
 
 def test_a_file_of_a_later_version_is_refused_and_left_alone(path: Path) -> None:
-    write(Database(path, LATER), {1: "one"})
-    before, books = path.read_bytes(), Database(path, BOOKS)
+    write(SqliteFile(path, LATER), {1: "one"})
+    before, books = path.read_bytes(), SqliteFile(path, BOOKS)
     for use in (lambda: write(books, {2: "two"}), lambda: read(books), books.mend):
         with pytest.raises(BooksError, match=r"later version of Chinwag \(its format is 3, this one knows 1\): update"):
             use()
@@ -290,27 +294,27 @@ def test_a_file_of_a_later_version_is_refused_and_left_alone(path: Path) -> None
 def test_another_programs_file_is_refused_and_left_alone(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE book (id, title)")
-    before, books = path.read_bytes(), Database(path, BOOKS)
+    before, books = path.read_bytes(), SqliteFile(path, BOOKS)
     for use in (lambda: write(books, {2: "two"}), lambda: read(books), books.mend):
         with pytest.raises(BooksError, match="was not written by Chinwag: move it away"):
             use()
     assert path.read_bytes() == before
 
 
-def test_the_state_tells_changes_apart_or_says_nothing(books: Database, path: Path) -> None:
+def test_the_state_tells_changes_apart_or_says_nothing(books: SqliteFile, path: Path) -> None:
     assert books.state() is None  # it has only just been written: another change may look the same
     os.utime(path, (1, 1))
     seen = books.state()
     assert seen is not None
-    assert seen == Database(path, BOOKS).state()
-    write(Database(path, BOOKS), {1000: "new"})
+    assert seen == SqliteFile(path, BOOKS).state()
+    write(SqliteFile(path, BOOKS), {1000: "new"})
     assert books.state() != seen
     path.unlink()
     assert books.state() == ()
 
 
 def test_a_file_is_checked_again_only_when_another_one_has_changed_it(
-    books: Database, path: Path, monkeypatch: pytest.MonkeyPatch
+    books: SqliteFile, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: list[str] = []
     connect = sqlite3.connect
@@ -329,6 +333,6 @@ def test_a_file_is_checked_again_only_when_another_one_has_changed_it(
         return found
 
     assert checks() == 0  # just written by itself
-    write(Database(path, BOOKS), {1000: "new"})
+    write(SqliteFile(path, BOOKS), {1000: "new"})
     statements.clear()
     assert (checks(), checks()) == (1, 0)
