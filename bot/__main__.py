@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
-from bot.config import JSON, BotConfig, ConfigError
+from bot.config import JSON, BotConfig
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
+from model.environment import ConfigError
 
 logger = logging.getLogger("bot")  # also under `python -m bot`, where __name__ is "__main__"
 
@@ -85,7 +86,7 @@ def run(models: Models = None, verbose: Verbose = False) -> None:
     from bot import log
     from bot.startup import serve
 
-    log.set_up(config.log, config.token)
+    log.set_up(config.log, config.secrets())
     # Only our own loggers: discord.py's debug log holds every message it receives.
     logging.getLogger("bot").setLevel(logging.DEBUG if verbose else logging.NOTSET)
     with _plain_failures(logger.error if config.log == JSON else _TELL, logged=True):
@@ -152,32 +153,35 @@ ConsentModels = Annotated[
 @app.command()
 def optout(accounts: Accounts, models: ConsentModels = None) -> None:
     """Never learn from what these people write, nor quote it as context. For the model that is live: retrain."""
-    with _plain_failures():
+    with _plain_failures(), _consent(models) as consent:
         for account in accounts:
-            _consent(models).opt_out(account)
+            consent.opt_out(account)
     typer.echo(f"Nothing of {len(accounts)} account(s) is learned from now on. Retrain for a model without them.")
 
 
 @app.command()
 def forget(accounts: Accounts, models: ConsentModels = None) -> None:
     """Like optout, and note that models trained before should be replaced."""
-    with _plain_failures():
+    with _plain_failures(), _consent(models) as consent:
         for account in accounts:
-            _consent(models).forget(account)
+            consent.forget(account)
     typer.echo(f"{len(accounts)} account(s) will be forgotten: retrain now, and delete the models from before.")
 
 
 @app.command()
 def optin(accounts: Accounts, models: ConsentModels = None) -> None:
     """Take an optout or a forget back."""
-    with _plain_failures():
+    with _plain_failures(), _consent(models) as consent:
         for account in accounts:
-            _consent(models).opt_in(account)
+            consent.opt_in(account)
     typer.echo(f"{len(accounts)} account(s) may be learned from again.")
 
 
-def _consent(models: Path | None) -> Consent:
-    return Consent(_config(models).models / CONSENT)
+@contextlib.contextmanager
+def _consent(models: Path | None) -> Iterator[Consent]:
+    config = _config(models)
+    with config.server() or contextlib.nullcontext() as server:
+        yield Consent(server or config.models / CONSENT)
 
 
 def _config(models: Path | None) -> BotConfig:

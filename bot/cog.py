@@ -120,6 +120,7 @@ class Chinwag(commands.Cog):
             _, late = await asyncio.wait(self._answering, timeout=_PARTING)
             for task in late:
                 task.cancel()
+        await asyncio.to_thread(self._stores.close)
 
     def describe(self, server: int) -> str:
         """What the model of a server is, what was done since the start, and what waits, in Discord's markdown."""

@@ -1,7 +1,5 @@
 """What the admin sets, from the environment and a `.env` file, as one typed object."""
 
-import codecs
-import io
 import os
 import re
 from collections.abc import Mapping
@@ -9,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dotenv import dotenv_values
-
-from model import ChinwagError
+from model.environment import ConfigError, bare, connect, database_url, passwords, read_environment
 
 if TYPE_CHECKING:
+    from model.postgres import PostgresServer
     from model.reply import ReplyConfig
 
 
@@ -22,10 +19,6 @@ PLAIN, JSON = "plain", "json"
 
 _LOOPBACK = "127.0.0.1"
 _ADDRESS = re.compile(r"(?:([^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):)?([0-9]{1,5})")
-
-
-class ConfigError(ChinwagError):
-    """A setting has a value that it cannot have; the message says which and what it can have."""
 
 
 class Address(NamedTuple):
@@ -48,6 +41,7 @@ class BotConfig:
         shards: connections to the gateway, None for as many as Discord advises (CHINWAG_SHARDS, a number or "auto").
         metrics: where figures and health are served, None for nowhere (CHINWAG_METRICS, a port or an address with one).
         log: how the log is written, `PLAIN` or `JSON` (CHINWAG_LOG).
+        database: the address of a PostgreSQL database that several processes share, None for files (DATABASE_URL).
     """
 
     token: str | None = field(default=None, repr=False)
@@ -58,6 +52,7 @@ class BotConfig:
     shards: int | None = 1
     metrics: Address | None = None
     log: str = PLAIN
+    database: str | None = field(default=None, repr=False)
 
     @classmethod
     def load(cls, environ: Mapping[str, str] = os.environ, directory: Path = Path()) -> "BotConfig":
@@ -66,17 +61,31 @@ class BotConfig:
         Raises:
             ConfigError: a setting has a value that it cannot have.
         """
-        values = {**_read_env_file(directory / ".env"), **environ}
+        values = read_environment(environ, directory)
         return cls(
-            token=_bare(values.get("DISCORD_TOKEN")),
-            models=Path(_bare(values.get("CHINWAG_MODELS")) or cls.models),
-            exports=Path(_bare(values.get("CHINWAG_EXPORTS")) or cls.exports),
-            blocklist=Path(blocklist) if (blocklist := _bare(values.get("CHINWAG_BLOCKLIST"))) else None,
-            api_base=_bare(values.get("CHINWAG_API_BASE")),
-            shards=_shards(_bare(values.get("CHINWAG_SHARDS"))),
-            metrics=_metrics(_bare(values.get("CHINWAG_METRICS"))),
-            log=_log(_bare(values.get("CHINWAG_LOG"))),
+            token=bare(values.get("DISCORD_TOKEN")),
+            models=Path(bare(values.get("CHINWAG_MODELS")) or cls.models),
+            exports=Path(bare(values.get("CHINWAG_EXPORTS")) or cls.exports),
+            blocklist=Path(blocklist) if (blocklist := bare(values.get("CHINWAG_BLOCKLIST"))) else None,
+            api_base=bare(values.get("CHINWAG_API_BASE")),
+            shards=_shards(bare(values.get("CHINWAG_SHARDS"))),
+            metrics=_metrics(bare(values.get("CHINWAG_METRICS"))),
+            log=_log(bare(values.get("CHINWAG_LOG"))),
+            database=database_url(values),
         )
+
+    def server(self) -> "PostgresServer | None":
+        """The server with the database, which is asked for nothing yet; None for files.
+
+        Raises:
+            ConfigError: what speaks to it is not installed.
+        """
+        return None if self.database is None else connect(self.database)
+
+    def secrets(self) -> dict[str, str]:
+        """What must not be in a log, and what is there instead."""
+        hidden = dict.fromkeys(passwords(self.database), "<password>") if self.database else {}
+        return {**hidden, self.token: "<token>"} if self.token else hidden
 
     def replies(self) -> "ReplyConfig":
         """How replies are found.
@@ -88,17 +97,6 @@ class BotConfig:
         from model.reply import ReplyConfig
 
         return ReplyConfig(blocklist=Blocklist.load(self.blocklist)) if self.blocklist else ReplyConfig()
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    raw = path.read_bytes()
-    # PowerShell's `>` writes UTF-16, and Notepad may put a mark in front of UTF-8.
-    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    text = raw.decode("utf-16" if utf16 else "utf-8-sig", errors="replace")
-    pairs = dotenv_values(stream=io.StringIO(text), interpolate=False)
-    return {name: value for name, value in pairs.items() if value is not None}
 
 
 def _shards(value: str | None) -> int | None:
@@ -128,8 +126,3 @@ def _log(value: str | None) -> str:
     if chosen not in (PLAIN, JSON):
         raise ConfigError(f'CHINWAG_LOG must be "{PLAIN}" or "{JSON}", not {value!r}.')
     return chosen
-
-
-def _bare(value: str | None) -> str | None:
-    """The value without the spaces and quotes that come along when it is pasted; None if nothing is left."""
-    return (value or "").strip(" \t\r\n\"'") or None

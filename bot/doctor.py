@@ -7,11 +7,13 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import discord
 import numpy as np
@@ -28,8 +30,12 @@ from model import ChinwagError
 from model.bundle import PRETRAINED, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
+from model.database import Database
 from model.dialogue import Turn
 from model.reply import Question
+
+if TYPE_CHECKING:
+    from model.postgres import PostgresServer
 
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last that are supported."""
@@ -99,15 +105,24 @@ class Server:
 
 
 def examine(config: BotConfig) -> Iterator[Finding]:
-    """Look at everything, from the machine to Discord; nothing but Discord is asked over the network."""
+    """Look at everything, from the machine to Discord; only that and a database, if set, are asked over the network."""
     yield _software()
     yield _training()
     yield _folder(config.models)
     yield _disk(config.models)
     yield _tried("model", lambda: _model(config.models))
-    yield _tried("people left out", lambda: _left_out(config.models / CONSENT))
-    yield _tried("settings of servers", lambda: _settings(config.models / SETTINGS))
-    yield _tried("feedback", lambda: _feedback(config.models / FEEDBACK))
+    with config.server() or nullcontext() as server:
+        yield from _examine_stores(config, server)
+
+
+def _examine_stores(config: BotConfig, server: "PostgresServer | None") -> Iterator[Finding]:
+    """Look at files or database, and at what Discord has to say to that."""
+    if server is not None:
+        yield _tried("database", server.check)
+    settings = GuildSettingsStore(server or config.models / SETTINGS)
+    yield _tried("people left out", lambda: _left_out(Consent(server or config.models / CONSENT)))
+    yield _tried("settings of servers", lambda: _readable(settings.database))
+    yield _tried("feedback", lambda: _readable(Feedback(server or config.models / FEEDBACK).database))
     yield _tried("blocklist", lambda: _blocklist(config))
     if config.token is None:
         text = (
@@ -116,7 +131,7 @@ def examine(config: BotConfig) -> Iterator[Finding]:
         )
         yield Finding(Verdict.WARNING, "token", text)
     else:
-        yield from asyncio.run(_discord(config, config.token))
+        yield from asyncio.run(_discord(config, config.token, settings))
 
 
 def _software() -> Finding:
@@ -206,18 +221,13 @@ def _model(models: Path) -> str:
     )
 
 
-def _left_out(path: Path) -> str:
-    return f"{_counted(len(Consent.open(path).excluded()), 'account')}."
+def _left_out(consent: Consent) -> str:
+    return f"{_counted(len(consent.excluded()), 'account')}."
 
 
-def _settings(path: Path) -> str:
-    GuildSettingsStore(path).database.inspect()
-    return "readable." if path.exists() else "none yet."
-
-
-def _feedback(path: Path) -> str:
-    Feedback(path).database.inspect()
-    return "readable." if path.exists() else "none yet."
+def _readable(database: Database) -> str:
+    database.inspect()
+    return "readable." if database.exists() else "none yet."
 
 
 def _blocklist(config: BotConfig) -> str:
@@ -226,7 +236,7 @@ def _blocklist(config: BotConfig) -> str:
     return f"{_counted(len(config.replies().blocklist.entries), 'entry', 'entries')} in {config.blocklist}."
 
 
-async def _discord(config: BotConfig, token: str) -> list[Finding]:
+async def _discord(config: BotConfig, token: str, settings: GuildSettingsStore) -> list[Finding]:
     do_without_voice()
     try:
         async with asyncio.timeout(_PATIENCE):
@@ -244,7 +254,7 @@ async def _discord(config: BotConfig, token: str) -> list[Finding]:
     return [
         Finding(Verdict.OK, "token", f"accepted; the bot is {client.user}."),
         *_application(application),
-        _content(application.flags, servers, GuildSettingsStore(config.models / SETTINGS)),
+        _content(application.flags, servers, settings),
         *_membership(servers),
         Finding(Verdict.OK, "invitation", invitation(application.id)),
     ]

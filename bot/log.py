@@ -1,25 +1,24 @@
-"""The log: plain lines or one JSON object a line, never with the token in it."""
+"""The log: plain lines or one JSON object a line, never with a secret in it."""
 
 import json
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import discord
 
 from bot.config import JSON
 
-MASK = "<token>"
 
-
-def set_up(kind: str, token: str) -> None:
+def set_up(kind: str, secrets: Mapping[str, str]) -> None:
     """Log everything of the process to standard error.
 
     Args:
         kind: `PLAIN` for discord.py's lines, in colour on a terminal, or `JSON`.
-        token: what is to be masked.
+        secrets: what is to be masked, and by what.
     """
     handler = logging.StreamHandler()
-    handler.addFilter(TokenFilter(token))
+    handler.addFilter(SecretFilter(secrets))
     if kind == JSON:
         logging.captureWarnings(True)
         discord.utils.setup_logging(handler=handler, formatter=JsonFormatter())
@@ -27,27 +26,33 @@ def set_up(kind: str, token: str) -> None:
         discord.utils.setup_logging(handler=handler)
 
 
-class TokenFilter(logging.Filter):
-    """Lets every record pass, but without the token: neither in its message nor in a traceback."""
+class SecretFilter(logging.Filter):
+    """Lets every record pass, but without secrets: neither in its message nor in a traceback."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, secrets: Mapping[str, str]) -> None:
+        """See `set_up`."""
         super().__init__()
-        self._token = token
+        self._secrets = secrets
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Mask the token in the record."""
+        """Mask the secrets in the record."""
         try:
             message = record.getMessage()
         except Exception:  # a message that does not fit its arguments would be shown with them
             message = f"{record.msg} {record.args}"
-        if self._token in message:
-            record.msg, record.args = message.replace(self._token, MASK), ()
+        if (masked := self._masked(message)) != message:
+            record.msg, record.args = masked, ()
         exception = _exception(record)
-        if self._token in exception:
-            record.exc_info, record.exc_text = None, exception.replace(self._token, MASK)
+        if (masked := self._masked(exception)) != exception:
+            record.exc_info, record.exc_text = None, masked
         if record.stack_info:
-            record.stack_info = record.stack_info.replace(self._token, MASK)
+            record.stack_info = self._masked(record.stack_info)
         return True
+
+    def _masked(self, text: str) -> str:
+        for secret, mask in self._secrets.items():
+            text = text.replace(secret, mask)
+        return text
 
 
 class JsonFormatter(logging.Formatter):

@@ -83,7 +83,10 @@ def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
     Raises:
         ChinwagError: there is no readable model, or another file cannot be used.
     """
-    replies, models, stores = config.replies(), ServerModels(config.models), Stores.open(config.models)
+    server = config.server()
+    if server is not None:
+        server.listen()
+    replies, models, stores = config.replies(), ServerModels(config.models), Stores.open(config.models, server)
     return partial(Chinwag, models=models, stores=stores, exports=config.exports, replies=replies)
 
 

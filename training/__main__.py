@@ -510,7 +510,6 @@ def _prepare(
     consent: Path | None = None,
 ) -> "Preparation":
     from model.bundle import TOKENIZER
-    from model.consent import FILE_NAME, Consent
     from model.tokenizer import Tokenizer
     from training.prepare import prepare
     from training.presets import PRESETS
@@ -529,7 +528,7 @@ def _prepare(
             vocabulary_size=preset.vocabulary_size,
             filters=filters,
             unwanted=unwanted,
-            excluded=Consent.open(consent or models / FILE_NAME).excluded(),
+            excluded=_excluded(consent, models),
             columns=_columns(columns),
             workers=workers,
             on_progress=on_progress,
@@ -542,6 +541,17 @@ def _prepare(
     if not facts["held_out"]:
         typer.echo("Note: too few conversations to hold some out: the figures are of what was trained on.", err=True)
     return preparation
+
+
+def _excluded(file: Path | None, models: Path) -> frozenset[str]:
+    """Who opted out: in the database if one is set, and in the file that is named, or else in the models folder's."""
+    from model.consent import FILE_NAME, Consent
+    from model.environment import server_of_environment
+
+    with server_of_environment() or contextlib.nullcontext() as server:
+        if server is None:
+            return Consent.open(file or models / FILE_NAME).excluded()
+        return Consent.open(server).excluded() | (Consent.open(file).excluded() if file else frozenset())
 
 
 def _dataset_config(

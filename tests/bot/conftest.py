@@ -19,6 +19,7 @@ from bot.live_model import ReplyModel
 from bot.stores import Stores
 from model.consent import Consent
 from tests.bot.scripted_model import ScriptedModel
+from tests.conftest import POSTGRESQL, SQLITE
 from tests.discord_server import DiscordServer
 
 
@@ -37,6 +38,13 @@ def model() -> ScriptedModel:
 @pytest.fixture
 def stores(tmp_path: Path) -> Stores:
     return Stores.open(tmp_path / "models")
+
+
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def any_stores(request: pytest.FixtureRequest, tmp_path: Path) -> Stores:
+    """Stores in files, and in a database: each test that asks for them runs with both."""
+    server = request.getfixturevalue("database") if request.param == POSTGRESQL else None
+    return Stores.open(tmp_path / "models", server)
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.config import JSON, PLAIN, Address, BotConfig, ConfigError
+from bot.config import JSON, PLAIN, Address, BotConfig
 from model.blocklist import BlocklistError
+from model.environment import ConfigError
 
 
 def load(directory: Path, text: str | bytes = "", **environ: str) -> BotConfig:
@@ -96,3 +97,20 @@ def test_log_is_plain_or_json(tmp_path: Path, value: str, log: str) -> None:
 def test_a_log_that_is_neither_is_explained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match='CHINWAG_LOG must be "plain" or "json", not \'xml\''):
         load(tmp_path, CHINWAG_LOG="xml")
+
+
+def test_a_database_is_named_by_its_address_which_is_not_shown(tmp_path: Path) -> None:
+    config = load(tmp_path, "DATABASE_URL=postgresql://bot:pass%20word@db:5432/chinwag\nDISCORD_TOKEN=t\n")
+    assert config.database == "postgresql://bot:pass%20word@db:5432/chinwag"
+    assert "pass" not in repr(config)
+    assert config.secrets() == {"pass%20word": "<password>", "pass word": "<password>", "t": "<token>"}
+    assert load(tmp_path).secrets() == {}
+
+
+@pytest.mark.parametrize(
+    "value", ["yes", "mysql://bot:secret@db/chinwag", "postgresql://bot:secret@db", "http://[secret"]
+)
+def test_a_database_that_is_none_is_explained_without_its_password(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="DATABASE_URL must be an address such as postgresql://user") as raised:
+        load(tmp_path, DATABASE_URL=value)
+    assert "secret" not in str(raised.value)

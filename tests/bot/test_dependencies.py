@@ -21,13 +21,15 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BUILD = PROJECT["build-system"]["requires"]
 LIGHT = PROJECT["project"]["dependencies"]
-TRAIN = PROJECT["project"]["optional-dependencies"]["train"]
+TRAIN, CLUSTER = (PROJECT["project"]["optional-dependencies"][extra] for extra in ("train", "cluster"))
 
 OURS = {"bot", "model", "training"}
 PART_OF = {"yarl": "aiohttp"}
 """What a dependency takes and gives, and so brings along."""
 OF_TRAINING = {"keras", "onnx", "safetensors", "tensorflow"}
 """What is imported by those files of `model/` that only training imports."""
+OF_DATABASE = {"psycopg"}
+"""What is imported where a database is set."""
 DATA = {"chitchat-dataset"}
 """What is read, not imported."""
 
@@ -78,7 +80,8 @@ def modules(tree: ast.AST) -> Iterator[str]:
 
 class TestDependencies:
     def test_of_the_bot_are_all_that_it_imports(self) -> None:
-        assert imported("bot") | imported("model") - OF_TRAINING == names(LIGHT)
+        assert imported("bot") | imported("model") - OF_TRAINING == names(LIGHT) | OF_DATABASE
+        assert names(CLUSTER) >= OF_DATABASE
 
     def test_of_training_are_all_that_it_imports(self) -> None:
         assert imported("training") - names(LIGHT) | OF_TRAINING | DATA == names(TRAIN) - {"tensorflow-cpu"}
@@ -88,7 +91,7 @@ class TestDependencies:
         assert {canonicalize_name(name) for name in _EXTRA} == names(TRAIN) - {"tensorflow-cpu"} - DATA
 
     def test_have_lowest_versions(self) -> None:
-        for each in (*LIGHT, *TRAIN):
+        for each in (*LIGHT, *TRAIN, *CLUSTER):
             assert {spec.operator for spec in Requirement(each).specifier} & {">=", "~="}, each
 
 

@@ -20,7 +20,9 @@ from bot.config import BotConfig
 from bot.doctor import PYTHONS, Verdict, examine
 from bot.guild_settings import GuildSettingsStore
 from model.consent import Consent
+from model.postgres import PostgresServer
 from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer
+from tests.postgres_server import PostgresProcess
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = ["software", "training", "models folder", "disk", "model", "people left out"]
@@ -361,3 +363,34 @@ def test_a_finding_is_one_line(folder: Path) -> None:
         assert str(finding).startswith(("ok       ", "warning  ", "problem  "))
         assert finding.text.endswith(".")
     assert [*Verdict] == ["ok", "warning", "problem"]
+
+
+class TestTheDatabase:
+    def test_is_looked_at_and_not_changed(self, folder: Path, postgres: PostgresProcess) -> None:
+        result = run(DATABASE_URL=postgres.url)
+        assert verdicts(result)["database"] == "ok"
+        assert "can be reached and tells of changes; it is of version " in told(result, "database")
+        assert told(result, "feedback") == "none yet."
+        assert postgres.execute("SELECT to_regnamespace('chinwag')") == [(None,)]
+
+    def test_is_read_instead_of_the_files(
+        self, folder: Path, postgres: PostgresProcess, database: PostgresServer
+    ) -> None:
+        Consent(database).opt_out("123")
+        assert told(run(DATABASE_URL=postgres.url), "people left out") == "1 account."
+        assert told(run(), "people left out") == "0 accounts."
+
+    def test_that_cannot_be_reached_is_a_problem_told_without_its_password(self, folder: Path) -> None:
+        result = run(DATABASE_URL="postgresql://bot:secret@127.0.0.1:1/chinwag")
+        assert (result.exit_code, verdicts(result)["database"]) == (1, "problem")
+        assert "cannot be reached" in told(result, "database")
+        assert "secret" not in result.output
+
+    def test_of_a_later_version_is_a_problem(
+        self, folder: Path, postgres: PostgresProcess, database: PostgresServer
+    ) -> None:
+        Consent(database).opt_out("123")
+        postgres.execute("UPDATE chinwag.version SET version = 99")
+        result = run(DATABASE_URL=postgres.url)
+        assert (verdicts(result)["database"], verdicts(result)["people left out"]) == ("ok", "problem")
+        assert "update Chinwag here" in told(result, "people left out")

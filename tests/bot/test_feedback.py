@@ -36,48 +36,53 @@ def feedback(stores: Stores) -> Feedback:
     return stores.feedback
 
 
+@pytest.fixture
+def anywhere(any_stores: Stores) -> Feedback:
+    return any_stores.feedback
+
+
 def liked(feedback: Feedback) -> list[int]:
     return [each.message for each in feedback.liked(GUILD)]
 
 
-def test_what_most_like_is_liked(feedback: Feedback) -> None:
-    assert feedback.liked(GUILD) == []
-    feedback.vote(EXCHANGE, CAROL, 1)
-    assert feedback.liked(GUILD) == [EXCHANGE]
-    assert feedback.liked(GUILD + 1) == []
-    feedback.vote(EXCHANGE, DAVE, -1)
-    assert liked(feedback) == []
-    feedback.vote(EXCHANGE, DAVE, 1)
-    feedback.vote(EXCHANGE, CAROL, -1)
-    feedback.vote(EXCHANGE, CAROL, 0)
-    assert liked(feedback) == [99]
+def test_what_most_like_is_liked(anywhere: Feedback) -> None:
+    assert anywhere.liked(GUILD) == []
+    anywhere.vote(EXCHANGE, CAROL, 1)
+    assert anywhere.liked(GUILD) == [EXCHANGE]
+    assert anywhere.liked(GUILD + 1) == []
+    anywhere.vote(EXCHANGE, DAVE, -1)
+    assert liked(anywhere) == []
+    anywhere.vote(EXCHANGE, DAVE, 1)
+    anywhere.vote(EXCHANGE, CAROL, -1)
+    anywhere.vote(EXCHANGE, CAROL, 0)
+    assert liked(anywhere) == [99]
 
 
-def test_who_speaks_has_no_vote(feedback: Feedback) -> None:
+def test_who_speaks_has_no_vote(anywhere: Feedback) -> None:
     for member in (ALICE, BOB):
-        feedback.vote(EXCHANGE, member, 1)
-    assert liked(feedback) == []
-    feedback.vote(EXCHANGE, CAROL, 1)
-    feedback.vote(EXCHANGE, ALICE, -1)
-    assert liked(feedback) == [99]
+        anywhere.vote(EXCHANGE, member, 1)
+    assert liked(anywhere) == []
+    anywhere.vote(EXCHANGE, CAROL, 1)
+    anywhere.vote(EXCHANGE, ALICE, -1)
+    assert liked(anywhere) == [99]
 
 
-def test_nobody_likes_more_than_so_many(feedback: Feedback) -> None:
+def test_nobody_likes_more_than_so_many(anywhere: Feedback) -> None:
     for message in range(MAX_LIKES + 20):
-        feedback.vote(Exchange(message, GUILD, [Turn("2", "hi")], "hello"), CAROL, 1)
-    assert liked(feedback) == list(range(20, MAX_LIKES + 20))
-    feedback.vote(Exchange(5, GUILD, [Turn("2", "hi")], "hello"), DAVE, 1)
-    assert liked(feedback) == [5, *range(20, MAX_LIKES + 20)]
+        anywhere.vote(Exchange(message, GUILD, [Turn("2", "hi")], "hello"), CAROL, 1)
+    assert liked(anywhere) == list(range(20, MAX_LIKES + 20))
+    anywhere.vote(Exchange(5, GUILD, [Turn("2", "hi")], "hello"), DAVE, 1)
+    assert liked(anywhere) == [5, *range(20, MAX_LIKES + 20)]
 
 
 @pytest.mark.parametrize("word", ["dogs", "purr", "wh1", "c a t s"])
-def test_blocked_words_are_not_learned_however_much_they_are_liked(feedback: Feedback, word: str) -> None:
+def test_blocked_words_are_not_learned_however_much_they_are_liked(anywhere: Feedback, word: str) -> None:
     turns = [Turn("1", "cats or d0gs?"), Turn(ME, "c a t s"), Turn("2", "wh1")]
     exchange = Exchange(99, GUILD, turns, "they purr\nso loud")
     for member in range(10, 20):
-        feedback.vote(exchange, member, 1)
-    assert feedback.liked(GUILD, blocklist=Blocklist(["badgers"])) == [exchange]
-    assert feedback.liked(GUILD, blocklist=Blocklist([word])) == []
+        anywhere.vote(exchange, member, 1)
+    assert anywhere.liked(GUILD, blocklist=Blocklist(["badgers"])) == [exchange]
+    assert anywhere.liked(GUILD, blocklist=Blocklist([word])) == []
 
 
 def test_what_nobody_judges_any_more_is_not_kept(feedback: Feedback, stores: Stores) -> None:
@@ -88,37 +93,37 @@ def test_what_nobody_judges_any_more_is_not_kept(feedback: Feedback, stores: Sto
     assert b"they purr" not in (stores.folder / "feedback.sqlite").read_bytes()
 
 
-def test_a_deleted_reply_is_forgotten(feedback: Feedback) -> None:
-    feedback.forget(99)
-    feedback.vote(EXCHANGE, CAROL, 1)
-    feedback.forget(99)
-    assert liked(feedback) == []
-    feedback.vote(EXCHANGE, DAVE, 1)
-    assert liked(feedback) == [99]
+def test_a_deleted_reply_is_forgotten(anywhere: Feedback) -> None:
+    anywhere.forget(99)
+    anywhere.vote(EXCHANGE, CAROL, 1)
+    anywhere.forget(99)
+    assert liked(anywhere) == []
+    anywhere.vote(EXCHANGE, DAVE, 1)
+    assert liked(anywhere) == [99]
 
 
-def test_who_wants_to_be_left_out_is(feedback: Feedback) -> None:
-    feedback.forget_speaker(ALICE)
-    feedback.vote(EXCHANGE, CAROL, 1)
-    assert feedback.liked(GUILD, {"2"}) == []
+def test_who_wants_to_be_left_out_is(anywhere: Feedback) -> None:
+    anywhere.forget_speaker(ALICE)
+    anywhere.vote(EXCHANGE, CAROL, 1)
+    assert anywhere.liked(GUILD, {"2"}) == []
     other = Exchange(100, GUILD, [Turn("2", "hello")], "hi")
-    feedback.vote(other, ALICE, 1)
-    assert feedback.liked(GUILD, {"1"}) == []  # neither her words nor her vote
-    feedback.forget_speaker(ALICE)
-    assert liked(feedback) == []  # the one in which she speaks, and her vote on the other
-    feedback.vote(other, CAROL, 1)
-    assert liked(feedback) == [100]
+    anywhere.vote(other, ALICE, 1)
+    assert anywhere.liked(GUILD, {"1"}) == []  # neither her words nor her vote
+    anywhere.forget_speaker(ALICE)
+    assert liked(anywhere) == []  # the one in which she speaks, and her vote on the other
+    anywhere.vote(other, CAROL, 1)
+    assert liked(anywhere) == [100]
 
 
-def test_training_reads_what_was_liked(feedback: Feedback, tmp_path: Path) -> None:
-    feedback.vote(EXCHANGE, CAROL, 1)
-    assert feedback.write(tmp_path / "liked.jsonl", GUILD) == 1
+def test_training_reads_what_was_liked(anywhere: Feedback, tmp_path: Path) -> None:
+    anywhere.vote(EXCHANGE, CAROL, 1)
+    assert anywhere.write(tmp_path / "liked.jsonl", GUILD) == 1
     messages = list(read_exports([tmp_path / "liked.jsonl"], ReadNotes()))
     assert [(message.author, message.content) for message in messages] == [
         *((turn.speaker, turn.text) for turn in EXCHANGE.turns),
         (ME, EXCHANGE.reply),
     ]
-    assert feedback.write(tmp_path / "none.jsonl", GUILD, {"1"}) == 0
+    assert anywhere.write(tmp_path / "none.jsonl", GUILD, {"1"}) == 0
 
 
 def test_a_file_of_the_version_before_is_read_and_kept(feedback: Feedback, stores: Stores) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.guild_settings import DEFAULT, LENGTHS, GuildSettings, GuildSettingsStore, SettingsError
+from bot.stores import Stores
 from model.blocklist import Blocklist
 from model.reply import ReplyConfig
 
@@ -23,6 +24,11 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "blocked": st.lists(st.text(min_size=1, max_size=9), max_size=3).map(tuple),
     "feedback": st.booleans(),
 }
+
+
+@pytest.fixture
+def anywhere(any_stores: Stores) -> GuildSettingsStore:
+    return any_stores.settings
 
 
 @given(st.fixed_dictionaries({}, optional=VALUES), st.fixed_dictionaries({}, optional=VALUES))
@@ -40,20 +46,28 @@ def test_what_is_set_is_kept_for_each_server(
         assert each.of(3) == DEFAULT
 
 
-def test_a_change_keeps_the_rest(settings: GuildSettingsStore) -> None:
-    settings.change(1, chance=0.5, turns=2)
-    assert settings.change(1, turns=3) == settings.of(1) == GuildSettings(chance=0.5, turns=3)
+@pytest.mark.parametrize("name", VALUES)
+def test_extremes_are_kept_anywhere(anywhere: GuildSettingsStore, name: str) -> None:
+    values = {"channels": (2**63, 0), "chance": 1 / 3, "temperature": 2.0, "length": "long", "turns": 6}
+    value = {**values, "blocked": ("%s ' \" \0 \\", "🫖"), "feedback": True}[name]
+    anywhere.change(2**63 - 1, **{name: value})
+    assert anywhere.of(2**63 - 1) == GuildSettings(**{name: value})
 
 
-def test_words_are_blocked_side_by_side(settings: GuildSettingsStore) -> None:
+def test_a_change_keeps_the_rest(anywhere: GuildSettingsStore) -> None:
+    anywhere.change(1, chance=0.5, turns=2)
+    assert anywhere.change(1, turns=3) == anywhere.of(1) == GuildSettings(chance=0.5, turns=3)
+
+
+def test_words_are_blocked_side_by_side(anywhere: GuildSettingsStore) -> None:
     with ThreadPoolExecutor(4) as threads:
-        list(threads.map(lambda number: settings.block(1, f"word {number}"), range(40)))
-    assert sorted(settings.of(1).blocked) == sorted(f"word {number}" for number in range(40))
-    assert settings.unblock(1, "word 7").blocked == settings.block(1, "word 8").blocked
-    assert len(settings.of(1).blocked) == 39
-    settings.change(1, blocked=tuple(map(str, range(200))))
+        list(threads.map(lambda number: anywhere.block(1, f"word {number}"), range(40)))
+    assert sorted(anywhere.of(1).blocked) == sorted(f"word {number}" for number in range(40))
+    assert anywhere.unblock(1, "word 7").blocked == anywhere.block(1, "word 8").blocked
+    assert len(anywhere.of(1).blocked) == 39
+    anywhere.change(1, blocked=tuple(map(str, range(200))))
     with pytest.raises(ValueError, match="At most 200"):
-        settings.block(1, "one more")
+        anywhere.block(1, "one more")
 
 
 def test_a_change_in_the_midst_of_a_look_does_no_harm(settings: GuildSettingsStore) -> None:
@@ -71,10 +85,11 @@ def test_a_change_in_the_midst_of_a_look_does_no_harm(settings: GuildSettingsSto
     assert settings.of(1).chance == 0.5
 
 
-def test_what_another_process_sets_is_seen(settings: GuildSettingsStore, tmp_path: Path) -> None:
+def test_what_another_process_sets_is_seen(any_stores: Stores) -> None:
+    settings, place = any_stores.settings, any_stores.server or any_stores.folder / "guilds.sqlite"
     settings.change(1, chance=0.5)
     assert settings.of(1).chance == 0.5
-    GuildSettingsStore(tmp_path / "models" / "guilds.sqlite").change(1, chance=0.25, blocked=("a", "b"))
+    GuildSettingsStore(place).change(1, chance=0.25, blocked=("a", "b"))
     assert settings.of(1).chance == 0.25
 
 
@@ -88,11 +103,11 @@ def test_what_another_process_sets_is_seen(settings: GuildSettingsStore, tmp_pat
         ("blocked", ("x",) * 201),
     ],
 )
-def test_what_cannot_be_set_changes_nothing(settings: GuildSettingsStore, field: str, value: Any) -> None:
-    settings.change(1, chance=0.5)
+def test_what_cannot_be_set_changes_nothing(anywhere: GuildSettingsStore, field: str, value: Any) -> None:
+    anywhere.change(1, chance=0.5)
     with pytest.raises(ValueError, match=str(value) if field != "blocked" else "201"):
-        settings.change(1, **{field: value})
-    assert settings.of(1) == GuildSettings(chance=0.5)
+        anywhere.change(1, **{field: value})
+    assert anywhere.of(1) == GuildSettings(chance=0.5)
 
 
 def test_what_a_later_version_knows_is_left_out(settings: GuildSettingsStore, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def write(monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     def start(kind: str) -> io.StringIO:
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        set_up(kind, TOKEN)
+        set_up(kind, {TOKEN: "<token>"})
         return stream
 
     yield start

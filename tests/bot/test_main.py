@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,9 @@ from typer.testing import CliRunner, Result
 from bot.__main__ import app
 from model.bundle import ModelFormatError
 from model.consent import Consent
+from model.environment import connect
 from tests.bot.scripted_model import ScriptedModel
+from tests.conftest import POSTGRESQL, SQLITE
 from tests.discord_server import MESSAGE_CONTENT_FLAG, DiscordServer
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +30,7 @@ PROGRAM = """
 import signal, sys, types
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so would a child
 from tests.bot.scripted_model import ScriptedModel
+from tests.conftest import POSTGRESQL, SQLITE
 loader = types.SimpleNamespace(load=lambda directory: ScriptedModel())
 sys.modules["model.chatbot"] = types.SimpleNamespace(ChatBot=loader)
 from bot.__main__ import main
@@ -400,14 +403,25 @@ async def test_help_does_without_discord(folder: Path) -> None:
     assert out.strip() == b"[]"
 
 
-def test_who_opts_out_is_on_the_list_until_opting_in(folder: Path) -> None:
-    consent = Consent.open(folder / "models" / "consent.sqlite")
+@pytest.fixture(params=[SQLITE, POSTGRESQL])
+def listed(request: pytest.FixtureRequest, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Consent]:
+    """The list that is in use."""
+    if request.param == SQLITE:
+        yield Consent(folder / "models" / "consent.sqlite")
+        return
+    url = request.getfixturevalue("postgres").url
+    monkeypatch.setenv("DATABASE_URL", url)
+    with connect(url) as server:
+        yield Consent(server)
+
+
+def test_who_opts_out_is_on_the_list_until_opting_in(folder: Path, listed: Consent) -> None:
     assert CliRunner().invoke(app, ["optout", "123", "Ann"]).exit_code == 0
     assert CliRunner().invoke(app, ["forget", "456"]).exit_code == 0
-    assert consent.excluded() == {"123", "ann", "456"}
-    assert consent.forgotten().keys() == {"456"}
+    assert listed.excluded() == {"123", "ann", "456"}
+    assert listed.forgotten().keys() == {"456"}
     assert CliRunner().invoke(app, ["optin", "123", "456"]).exit_code == 0
-    assert consent.excluded() == {"ann"}
+    assert listed.excluded() == {"ann"}
 
 
 def test_a_list_that_cannot_be_read_is_one_plain_sentence(folder: Path) -> None:

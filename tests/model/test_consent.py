@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.consent import FILE_NAME, Consent, ConsentError, consent_key
+from model.environment import connect
+from model.postgres import PostgresServer
 
 
 @pytest.fixture
@@ -22,23 +24,29 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "models" / FILE_NAME
 
 
+@pytest.fixture
+def named(place: Path | PostgresServer, request: pytest.FixtureRequest) -> Path | str:
+    """The place, for another process."""
+    return place if isinstance(place, Path) else str(request.getfixturevalue("postgres").url)
+
+
 def test_a_missing_file_means_nobody_and_reading_makes_none(path: Path) -> None:
     assert Consent.open(path).excluded() == frozenset()
     assert not path.exists()
 
 
-def test_requests_are_kept_under_one_key_for_each_account(path: Path) -> None:
-    consent = Consent.open(path)
+def test_requests_are_kept_under_one_key_for_each_account(place: Path | PostgresServer) -> None:
+    consent = Consent.open(place)
     consent.opt_out("Ann Lee ")
     consent.opt_out("ANN LEE")
     consent.forget("42")
-    assert Consent.open(path).excluded() == {"ann lee", "42"}
-    assert Consent.open(path).forgotten().keys() == {"42"}
+    assert Consent.open(place).excluded() == {"ann lee", "42"}
+    assert Consent.open(place).forgotten().keys() == {"42"}
     assert consent_key(" ＡＮＮ lee") == "ann lee"
 
 
-def test_opting_in_takes_either_request_back(path: Path) -> None:
-    consent = Consent.open(path)
+def test_opting_in_takes_either_request_back(place: Path | PostgresServer) -> None:
+    consent = Consent.open(place)
     consent.opt_out("1")
     consent.forget("2")
     for account in ("1", "2", "3"):
@@ -46,17 +54,17 @@ def test_opting_in_takes_either_request_back(path: Path) -> None:
     assert consent.excluded() == frozenset()
 
 
-def test_who_asked_to_be_forgotten_is_not_merely_opted_out_afterwards(path: Path) -> None:
-    consent = Consent.open(path)
+def test_who_asked_to_be_forgotten_is_not_merely_opted_out_afterwards(place: Path | PostgresServer) -> None:
+    consent = Consent.open(place)
     consent.opt_out("1")
     consent.forget("1")
     consent.opt_out("1")
     assert consent.forgotten().keys() == {"1"}
 
 
-def test_an_account_without_a_name_is_refused(path: Path) -> None:
+def test_an_account_without_a_name_is_refused(place: Path | PostgresServer) -> None:
     with pytest.raises(ConsentError, match="empty"):
-        Consent.open(path).opt_out("  ")
+        Consent.open(place).opt_out("  ")
 
 
 @pytest.mark.parametrize("content", [b"", b"nobody", b"SQLite format 3\0" + bytes(4080)])
@@ -127,37 +135,38 @@ def test_a_folder_in_its_place_is_an_error(path: Path) -> None:
         Consent.open(path)
 
 
-def _opt_out_many(path: Path, name: str) -> None:
+def _opt_out_many(place: Path | str, name: str) -> None:
     for number in range(10):
-        Consent.open(path, timeout=60).opt_out(f"{name}-{number}")
+        Consent.open(place if isinstance(place, Path) else connect(place), timeout=60).opt_out(f"{name}-{number}")
 
 
-def test_processes_that_write_at_once_lose_nothing(path: Path) -> None:
+def test_processes_that_write_at_once_lose_nothing(place: Path | PostgresServer, named: Path | str) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_opt_out_many, args=(path, f"p{number}")) for number in range(3)]
+    processes = [context.Process(target=_opt_out_many, args=(named, f"p{number}")) for number in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
-    assert Consent.open(path).excluded() == {f"p{number}-{turn}" for number in range(3) for turn in range(10)}
-    assert [file.name for file in path.parent.iterdir()] == [FILE_NAME]
+    assert Consent.open(place).excluded() == {f"p{number}-{turn}" for number in range(3) for turn in range(10)}
+    if isinstance(place, Path):
+        assert [file.name for file in place.parent.iterdir()] == [place.name]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 here")
-def test_what_was_acknowledged_survives_a_kill(path: Path) -> None:
+def test_what_was_acknowledged_survives_a_kill(place: Path | PostgresServer, named: Path | str) -> None:
+    opened = f"Path({str(named)!r})" if isinstance(named, Path) else f"connect({named!r})"
     script = (
-        "import sys; from pathlib import Path; from model.consent import Consent\n"
+        "from pathlib import Path; from model.consent import Consent; from model.environment import connect\n"
         "for number in range(100000):\n"
-        "    Consent.open(Path(sys.argv[1])).opt_out(str(number)); print(number, flush=True)"
+        f"    Consent.open({opened}).opt_out(str(number)); print(number, flush=True)"
     )
     root = Path(__file__).parents[2]
     for acknowledged in (1, 7, 20):
-        path.unlink(missing_ok=True)
-        with subprocess.Popen(
-            [sys.executable, "-c", script, str(path)], cwd=root, stdout=subprocess.PIPE, text=True
-        ) as process:
+        if isinstance(place, Path):
+            place.unlink(missing_ok=True)
+        with subprocess.Popen([sys.executable, "-c", script], cwd=root, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             for _ in range(acknowledged):
                 process.stdout.readline()
             os.kill(process.pid, signal.SIGKILL)
-        assert Consent.open(path).excluded() >= {str(number) for number in range(acknowledged)}
+        assert Consent.open(place).excluded() >= {str(number) for number in range(acknowledged)}
