@@ -126,6 +126,8 @@ _EXTRA = frozenset(
     ]  # of [train]
 )
 
+_CLUSTER = frozenset(["ray"])  # of [cluster]
+
 OnlyChannels = Annotated[
     list[str] | None,
     typer.Option("--channel", metavar="NAME", help="Read only this channel (name or id, * for anything); repeatable."),
@@ -149,6 +151,15 @@ Columns = Annotated[
 ]
 WorkersOption = Annotated[
     int | None, typer.Option("--workers", min=0, help="Processes that read; by default one for each core.")
+]
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="HOST:PORT|auto|local",
+        help="Share the work among the machines of this Ray, which this one has joined (see the README).",
+        show_default=False,
+    ),
 ]
 TokensOption = Annotated[
     TokenKind | None, typer.Option("--tokens", help="What a new network reads and writes.", show_default="bpe")
@@ -203,6 +214,7 @@ def retrain(
     verbatim: Verbatim = False,
     progress: ProgressFile = None,
     consent: ConsentFile = None,
+    ray: RayOption = None,
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
@@ -219,6 +231,7 @@ def retrain(
             filters = _filters(channel, not_channel, language, blocklist, verbatim)
             preparation = _prepare(
                 *(exports, data or scratch / "data", start, models, filters, columns, workers),
+                ray=ray,
                 tokens=tokens,
                 lengths=(max_context, max_reply),
                 consent=consent,
@@ -243,6 +256,7 @@ def prepare(
     max_context: MaxContext = None,
     max_reply: MaxReply = None,
     verbatim: Verbatim = False,
+    ray: RayOption = None,
 ) -> None:
     """Turn exports into a dataset. Name the --preset or --from that will be trained on it.
 
@@ -251,7 +265,7 @@ def prepare(
     with _plain_failures():
         start, filters = _start(preset, from_, models), _filters(channel, not_channel, language, blocklist, verbatim)
         lengths = (max_context, max_reply)
-        _prepare(exports, out, start, models, filters, columns, workers, tokens=tokens, lengths=lengths)
+        _prepare(exports, out, start, models, filters, columns, workers, ray=ray, tokens=tokens, lengths=lengths)
 
 
 @app.command()
@@ -504,6 +518,7 @@ def _prepare(
     columns: str | None = None,
     workers: int | None = None,
     *,
+    ray: str | None = None,
     unwanted: "Blocklist | None" = None,
     tokens: TokenKind | None = None,
     lengths: tuple[int | None, int | None] = (None, None),
@@ -531,6 +546,7 @@ def _prepare(
             excluded=_excluded(consent, models),
             columns=_columns(columns),
             workers=workers,
+            ray=ray,
             on_progress=on_progress,
         )
     for warning in preparation.notes.warnings:
@@ -747,6 +763,9 @@ def _plain_failures() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
+        if error.name in _CLUSTER:
+            extras = "its extras, pip install -e '.[train,cluster]'"
+            _fail(f"Several machines need {error.name}: install Chinwag with {extras}.", error)
         if error.name not in _EXTRA:
             raise
         _fail(f"Training needs {error.name}: install Chinwag with its extra, pip install -e '.[train]'.", error)

@@ -6,6 +6,7 @@ is killed loses the reading it was at. Only what has passed the filters is ever 
 
 import contextlib
 import sqlite3
+import urllib.parse
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -167,9 +168,18 @@ class ReadMessage(NamedTuple):
 class Archive:
     """The messages of all readings. In a `with` statement it turns a failing disk into an ExportError."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the archive of a folder that exists; one that is damaged, or of another version, is begun anew."""
+    def __init__(self, folder: Path, *, settled: bool = False) -> None:
+        """Open the archive of a folder that exists; one that is damaged, or of another version, is begun anew.
+
+        Args:
+            folder: where it lies.
+            settled: only to be read, after `settle`: then from other machines too, by a folder that they share.
+        """
         self.path = folder / FILE_NAME
+        if settled:
+            uri = f"file:{urllib.parse.quote(self.path.as_posix())}?immutable=1"
+            self._database = sqlite3.connect(uri, uri=True, isolation_level=None)
+            return
         try:
             self._connect()
         except sqlite3.OperationalError as error:
@@ -237,11 +247,12 @@ class Archive:
         return {key for digest in speakers for (key,) in self._database.execute(_READINGS_OF, (digest,))}
 
     def settle(self) -> None:
-        """After the last reading: find the copies of messages that came several times."""
+        """After the last reading: find the copies of messages that came several times, and put all in one file."""
         self._database.executescript(_INDEXES)
         with self._transaction():
             self._database.execute("DELETE FROM duplicates")
             self._database.execute(_FIND_DUPLICATES)
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def pieces(self, size: int) -> Iterator[tuple[Place, Place]]:
         """Divide the messages into pieces of a size: where each begins, and where the next one does."""

@@ -10,7 +10,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -35,13 +35,13 @@ from training.dataset import (
     encode_examples,
 )
 from training.examples import Example, example_of, skip_reason, split
-from training.exports import ReadNotes, find_exports
+from training.exports import Export, ReadNotes, find_exports
 from training.linking.linker import Linker
 from training.reading import Filters, ReadingSummary, read_into
 from training.report import FILE_NAME as REPORT
 from training.report import Statistics, write_report
 from training.tally import Tally
-from training.workers import Workers
+from training.workers import Pool, Workers
 
 VOCABULARY_SIZE = 4096
 
@@ -100,6 +100,7 @@ def prepare(
     excluded: frozenset[str] = frozenset(),
     columns: Mapping[str, str] | None = None,
     workers: int | None = None,
+    ray: str | None = None,
     on_progress: Progress = lambda stage, done, total, unit: None,
 ) -> Preparation:
     """Read exports, link their messages into conversations, and write the examples as token ids.
@@ -117,20 +118,20 @@ def prepare(
         excluded: who opted out (see `model.consent`).
         columns: of tables, see `training.exports`.
         workers: processes to use; by default one for each core, and none for a few megabytes.
+        ray: the address of a Ray whose machines do the work (see `training.cluster`); None for this machine alone.
         on_progress: told how far it is.
 
     Raises:
         ExportError: an export cannot be read.
         DatasetError: there is nothing to learn from, or `out` is taken.
+        ClusterError: the machines cannot do the work.
     """
     config, filters, notes = config or DatasetConfig(), filters or Filters(), ReadNotes()
     found = find_exports(exports, notes, columns=columns)
     if not filters.verbatim and any(export.format == "pairs" for export in found):
         notes.warnings.append(_PAIRS_AS_CHAT)
-    small = sum(export.size for export in found) < _WORKERS_FROM_BYTES
-    count = (0 if small else os.cpu_count() or 1) if workers is None else workers
     with _claimed(out):
-        with Workers(count) as pool:
+        with _pool(found, workers, ray, [*exports, out]) as pool:
             with Archive(out) as archive:
                 summaries = read_into(
                     archive,
@@ -155,6 +156,17 @@ def prepare(
         write_report(spool.folder / REPORT, tally, statistics, names, notes.warnings)
         _put_in_place(spool.folder, out)
     return Preparation(Dataset.open(out), tally, notes)
+
+
+def _pool(
+    found: Sequence[Export], workers: int | None, ray: str | None, needed: Sequence[Path]
+) -> AbstractContextManager[Pool]:
+    if ray is not None:
+        from training.cluster import Cluster  # which is not installed where one machine is enough
+
+        return Cluster(ray, workers=workers, needed=needed)
+    small = sum(export.size for export in found) < _WORKERS_FROM_BYTES
+    return Workers((0 if small else os.cpu_count() or 1) if workers is None else workers)
 
 
 @contextmanager
@@ -203,7 +215,7 @@ def _take_notes(notes: ReadNotes, summaries: Iterable[ReadingSummary]) -> dict[s
 
 def _link(
     archive: Archive,
-    pool: Workers,
+    pool: Pool,
     spool: "_Spool",
     config: DatasetConfig,
     unwanted: Blocklist | None,
@@ -233,7 +245,7 @@ class _LinkTask:
 @functools.cache
 def _opened(folder: Path) -> tuple[Archive, Linker]:
     """Opened once a process."""
-    return Archive(folder), Linker.load()
+    return Archive(folder, settled=True), Linker.load()
 
 
 def _link_piece(task: _LinkTask) -> bytes:
@@ -242,7 +254,7 @@ def _link_piece(task: _LinkTask) -> bytes:
     return _PACK.encode(link_messages(archive, linker, task.begin, task.end))
 
 
-def _linked(archive: Archive, pool: Workers, on_progress: Progress) -> Iterator[LinkedMessage]:
+def _linked(archive: Archive, pool: Pool, on_progress: Progress) -> Iterator[LinkedMessage]:
     """All messages in order, each with its target."""
     total, done = len(archive), 0
     pieces = (_LinkTask(archive.path.parent, *piece) for piece in archive.pieces(_PIECE_MESSAGES))
@@ -345,7 +357,7 @@ def _encode_piece(task: _EncodeTask) -> tuple[str, EncodedExamples]:
 
 def _encode(
     spool: _Spool,
-    pool: Workers,
+    pool: Pool,
     config: DatasetConfig,
     tokenizer: Tokenizer,
     facts: dict[str, object],

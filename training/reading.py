@@ -27,7 +27,7 @@ from training.exports import Channel, Export, Message, ReadNotes, formats
 from training.exports.file import ExportFile
 from training.names import Names
 from training.privacy import MAX_CHARACTERS, redact
-from training.workers import Workers
+from training.workers import Pool
 
 _VERSION = 1
 """Grows whenever the same export would be read into other messages: then archives are read anew."""
@@ -109,7 +109,7 @@ class _Result:
 def read_into(
     archive: Archive,
     exports: Sequence[Export],
-    workers: Workers,
+    workers: Pool,
     *,
     filters: Filters,
     excluded: frozenset[str] = frozenset(),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 from model import ChinwagError
 
@@ -25,6 +25,13 @@ _P = ParamSpec("_P")
 
 class WorkersError(ChinwagError):
     """A process ended without an answer."""
+
+
+class Pool(Protocol):
+    """Whoever does the work: processes of this machine, or other machines (`training.cluster`)."""
+
+    def map(self, function: Callable[[_Task], _Result], tasks: Iterable[_Task]) -> Iterator[_Result]:
+        """Yield what a function makes of each task, in the order of the tasks; a bounded number is under way."""
 
 
 class Workers:

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bot.doctor import _TRAINING
-from training.__main__ import _EXTRA
+from training.__main__ import _CLUSTER, _EXTRA
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -84,7 +84,10 @@ class TestDependencies:
         assert names(CLUSTER) >= OF_DATABASE
 
     def test_of_training_are_all_that_it_imports(self) -> None:
-        assert imported("training") - names(LIGHT) | OF_TRAINING | DATA == names(TRAIN) - {"tensorflow-cpu"}
+        assert imported("training") - names(LIGHT + CLUSTER) | OF_TRAINING | DATA == names(TRAIN) - {"tensorflow-cpu"}
+
+    def test_of_several_machines_are_known_to_those_who_miss_them(self) -> None:
+        assert imported("training") & names(CLUSTER) == _CLUSTER
 
     def test_of_training_are_known_to_those_who_miss_them(self) -> None:
         assert {canonicalize_name(name) for name in _TRAINING} == names(TRAIN) - {"tensorflow", "tensorflow-cpu"}

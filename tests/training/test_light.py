@@ -12,11 +12,13 @@ import pytest
 ROOT = Path(__file__).parents[2]
 LIGHT = """
 import sys
-from training.__main__ import _EXTRA, main
+from training.__main__ import _CLUSTER, _EXTRA, main
+
+MISSING = _EXTRA
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in _EXTRA:
+        if name.partition(".")[0] in MISSING:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
 
 sys.meta_path.insert(0, Missing())
@@ -49,6 +51,16 @@ def test_each_command_says_that_it_needs_the_extra(command: str, tmp_path: Path)
     sentence = r"Training needs \w+: install Chinwag with its extra, pip install -e '\.\[train\]'\.\n"
     assert re.fullmatch(sentence, done.stderr), done.stderr
     assert not list(tmp_path.rglob("*.*"))
+
+
+def test_sharing_the_work_says_that_it_needs_the_extra(corpus: Path, tmp_path: Path) -> None:
+    light = LIGHT.replace("MISSING = _EXTRA", "MISSING = _CLUSTER")
+    program = [sys.executable, "-c", light, "prepare", str(corpus), "--out", "d", "--ray", "auto"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(program, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    sentence = "Several machines need ray: install Chinwag with its extras, pip install -e '.[train,cluster]'.\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_people_wrote_is_printed_whatever_the_system_speaks() -> None:
