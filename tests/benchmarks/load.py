@@ -2,14 +2,15 @@
 
     python tests/benchmarks/load.py [--models DIR] [--seconds 30] [--workers 2] [--batch 1 2 4 8]
 
-Questions go through the bot's own queue to the live model (or the shipped one), 8 candidates each. For each batch size:
+Questions go through the bot's own queue to the live model (or the shipped one), with 8 candidates each, and with 8 to
+2, the fewer the more wait, as the bot does it. For each, and each batch size:
 
 - throughput: replies a second while 32 questions wait at all times;
 - delay: median and 95th percentile from question to answer, with questions that come by chance (Poisson) at 80 % of
   that rate;
 - loop: the longest and the 99th percentile of how late the event loop was meanwhile, asked every millisecond.
 
-The sizes take turns in short rounds, so that a busy machine treats all alike.
+They take turns in short rounds, so that a busy machine treats all alike.
 """
 
 import argparse
@@ -26,12 +27,14 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from bot import reply_queue  # noqa: E402
 from bot.live_model import LiveModel  # noqa: E402
 from bot.reply_queue import ReplyQueue  # noqa: E402
 from model.dialogue import Turn  # noqa: E402
 from model.reply import Question  # noqa: E402
 
 WAITING, LOAD, ROUNDS = 32, 0.8, 3
+MOST = 8  # candidates
 LINES = """
 hello! how are you today?|what did you do last weekend? anything fun?|do you have any pets? i have two cats
 i am so tired of studying|have you seen any good movies lately?|where are you from?|what should i cook for dinner?
@@ -100,10 +103,12 @@ async def partial(queue: ReplyQueue, seconds: float, measured: Measured) -> None
     watching.cancel()
 
 
-async def measure(options: argparse.Namespace) -> dict[int, Measured]:
-    model, results = LiveModel(options.models), {batch: Measured() for batch in options.batch}
+async def measure(options: argparse.Namespace) -> dict[tuple[int, int], Measured]:
+    """By the batch size, and the fewest candidates that there may be."""
+    fewest = (MOST, reply_queue._FEWEST_CANDIDATES)
+    model, results = LiveModel(options.models), {way: Measured() for way in itertools.product(options.batch, fewest)}
     for _ in range(ROUNDS):
-        for batch, measured in results.items():
+        for (batch, reply_queue._FEWEST_CANDIDATES), measured in results.items():
             queue = ReplyQueue(lambda server: model, workers=options.workers, max_waiting=10**6, max_batch=batch)
             await full(queue, options.seconds / ROUNDS, measured)
             await partial(queue, options.seconds / ROUNDS, measured)
@@ -118,11 +123,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 2, 4, 8])
     options = parser.parse_args()
-    print(f"{'batch':>5}{'replies/s':>11}{'median':>10}{'95th':>10}{'loop, 99th':>12}{'longest':>10}")
-    for batch, measured in asyncio.run(measure(options)).items():
+    print(f"{'batch':>5}{'candidates':>12}{'replies/s':>11}{'median':>10}{'95th':>10}{'loop, 99th':>12}{'longest':>10}")
+    for (batch, fewest), measured in asyncio.run(measure(options)).items():
         delays, late = (np.array(each) * 1000 for each in (measured.delays, measured.latenesses))
+        candidates = f"{MOST}" if fewest == MOST else f"{MOST} to {fewest}"
         print(
-            f"{batch:>5}{measured.throughput:>11.1f}{statistics.median(delays):>7.0f} ms"
+            f"{batch:>5}{candidates:>12}{measured.throughput:>11.1f}{statistics.median(delays):>7.0f} ms"
             f"{np.percentile(delays, 95):>7.0f} ms{np.percentile(late, 99):>9.1f} ms{late.max():>7.1f} ms"
         )
 
