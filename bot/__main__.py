@@ -15,6 +15,7 @@ import typer
 
 # discord.py, NumPy and the model are imported where they are used: --help and --version do without.
 from bot.config import JSON, BotConfig
+from bot.shards import Shards
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
 from model.environment import ConfigError
@@ -72,13 +73,26 @@ def options(
 
 
 @app.command()
-def run(models: Models = None, verbose: Verbose = False) -> None:
+def run(
+    models: Models = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PART",
+            help='Connections: a number, "auto", or a part of them such as 0-15/64; else CHINWAG_SHARDS, else 1.',
+            show_default=False,
+        ),
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
     """Connect to Discord and answer mentions, replies and DMs; without a token, chat in the terminal.
 
     The token comes from DISCORD_TOKEN, in the environment or in the file .env. Ctrl-C stops the bot.
     """
     with _plain_failures():
         config = _config(models)
+        if shards is not None:
+            config = replace(config, shards=Shards.parse(shards, "--shards"))
     if config.token is None:
         typer.echo(NO_TOKEN, err=True)
         _chat(config, seed=None, verbose=verbose)

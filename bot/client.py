@@ -102,7 +102,7 @@ class ChinwagClient(commands.Bot):
 
 
 class ShardedClient(ChinwagClient, commands.AutoShardedBot):
-    """The same with several connections, each of which has a part of the servers.
+    """The same with several connections, each of which has a part of the servers; others may be other processes'.
 
     discord.py resumes none of them once a try to connect has failed: what is said in an outage is not answered.
     """

@@ -19,7 +19,7 @@ from discord.ext import commands
 
 from bot.admin import AdminCommands
 from bot.feedback import VOTES, Exchange
-from bot.guild_settings import DEFAULT, GuildSettings
+from bot.guild_settings import DEFAULT, GuildSettings, SettingsError
 from bot.history import gather_context, is_speech, known_target, parts_of, to_context
 from bot.live_model import Models, ReplyModel
 from bot.member import Answer, Answers, MemberCommands, why_this_reply
@@ -225,9 +225,11 @@ class Chinwag(commands.Cog):
         """What is set for a server; None if that cannot be read."""
         try:
             return await asyncio.to_thread(self._stores.settings.of, guild.id)
+        except SettingsError as error:  # at each message, until they can
+            logger.error("Nothing is answered in server %s. %s", guild.id, error)
         except Exception:
             logger.exception("The settings of server %s cannot be read.", guild.id)
-            return None
+        return None
 
     async def _fail(self, message: discord.Message) -> None:
         """Say nothing but that something is wrong: what its admins forbid is not known."""

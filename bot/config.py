@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bot.shards import ONE, Shards
 from model.environment import ConfigError, bare, connect, database_url, passwords, read_environment
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class BotConfig:
         exports: a folder of chat logs to train on, those of a server in a folder with its id (CHINWAG_EXPORTS).
         blocklist: a file of words and phrases that are never said (CHINWAG_BLOCKLIST).
         api_base: the REST address of another Discord-compatible server, None for Discord (CHINWAG_API_BASE).
-        shards: connections to the gateway, None for as many as Discord advises (CHINWAG_SHARDS, a number or "auto").
+        shards: connections to the gateway (CHINWAG_SHARDS, a number, "auto", or a part such as "0-15/64").
         metrics: where figures and health are served, None for nowhere (CHINWAG_METRICS, a port or an address with one).
         log: how the log is written, `PLAIN` or `JSON` (CHINWAG_LOG).
         database: the address of a PostgreSQL database that several processes share, None for files (DATABASE_URL).
@@ -49,7 +50,7 @@ class BotConfig:
     exports: Path = Path("exports")
     blocklist: Path | None = None
     api_base: str | None = None
-    shards: int | None = 1
+    shards: Shards = ONE
     metrics: Address | None = None
     log: str = PLAIN
     database: str | None = field(default=None, repr=False)
@@ -68,7 +69,9 @@ class BotConfig:
             exports=Path(bare(values.get("CHINWAG_EXPORTS")) or cls.exports),
             blocklist=Path(blocklist) if (blocklist := bare(values.get("CHINWAG_BLOCKLIST"))) else None,
             api_base=bare(values.get("CHINWAG_API_BASE")),
-            shards=_shards(bare(values.get("CHINWAG_SHARDS"))),
+            shards=Shards.parse(shards, "CHINWAG_SHARDS")
+            if (shards := bare(values.get("CHINWAG_SHARDS")))
+            else cls.shards,
             metrics=_metrics(bare(values.get("CHINWAG_METRICS"))),
             log=_log(bare(values.get("CHINWAG_LOG"))),
             database=database_url(values),
@@ -97,16 +100,6 @@ class BotConfig:
         from model.reply import ReplyConfig
 
         return ReplyConfig(blocklist=Blocklist.load(self.blocklist)) if self.blocklist else ReplyConfig()
-
-
-def _shards(value: str | None) -> int | None:
-    if value is None:
-        return 1
-    if value.lower() == "auto":
-        return None
-    if not value.isascii() or not value.isdigit() or not int(value):
-        raise ConfigError(f'CHINWAG_SHARDS must be a number of connections, such as 4, or "auto", not {value!r}.')
-    return int(value)
 
 
 def _metrics(value: str | None) -> Address | None:

@@ -5,9 +5,8 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 import aiohttp
 import discord
@@ -18,9 +17,12 @@ from bot.cog import AnyBot, Chinwag
 from bot.config import JSON, BotConfig
 from bot.live_model import ServerModels
 from bot.metrics import MetricsServer
+from bot.shards import ONE
 from bot.stores import Stores
 from model import ChinwagError
-from model.lock import locked
+from model.environment import ConfigError
+from model.lock import LockedError, is_locked, locked
+from model.shared_lock import HeldError, Lock
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +41,29 @@ def serve(config: BotConfig, token: str) -> None:
 
     Raises:
         LockedError: another bot is at work in the models folder: with one token, each mention would be answered twice.
+        HeldError: another process of the bot has one of the shards.
+        ConfigError: there are to be several processes, but nothing that they share.
     """
-    with _alone(config.models):
+    if config.shards.is_part and config.database is None:
+        raise ConfigError(
+            "Processes with a part of the shards share settings and opt-outs in PostgreSQL: set DATABASE_URL, or "
+            "leave the part out."
+        )
+    with _alone(config):
         _serve(config, token)
 
 
-def _alone(models: Path) -> contextlib.AbstractContextManager[None]:
+def _alone(config: BotConfig) -> contextlib.AbstractContextManager[None]:
     """Keep other bots out of a models folder, where it can be written."""
-    folder = models / _BOT
+    models, folder = config.models, config.models / _BOT
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if os.access(folder, os.W_OK):
+        if config.database is not None and is_locked(folder):
+            raise LockedError(
+                f"Another process is at work in {models}: give each process of a bot a models folder of its own "
+                "(CHINWAG_MODELS)."
+            )
         return locked(folder)
     logger.warning(
         "%s cannot be written: I answer, but nothing can be set, nobody can opt out, and a second bot is not kept out.",
@@ -60,13 +74,21 @@ def _alone(models: Path) -> contextlib.AbstractContextManager[None]:
 
 def _serve(config: BotConfig, token: str) -> None:
     do_without_voice()
-    tell = logger.info if config.log == JSON else TELL
-    if config.shards == 1:
-        client = ChinwagClient(make_cog(config), tell=tell)
+    tell, lost = logger.info if config.log == JSON else TELL, list[str]()
+
+    def end(why: str) -> None:
+        lost.append(why)
+        signal.raise_signal(signal.SIGTERM)  # from another thread
+
+    cog, shards = make_cog(config, config.shards.locks(), end), config.shards
+    if shards == ONE:
+        client = ChinwagClient(cog, tell=tell)
     else:
-        client = ShardedClient(make_cog(config), tell=tell, shard_count=config.shards)
+        client = ShardedClient(cog, tell=tell, shard_count=shards.total, shard_ids=shards.ids)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_connect(client, token, config))
+    if lost:
+        raise HeldError(lost[0])
 
 
 def do_without_voice() -> None:
@@ -74,8 +96,15 @@ def do_without_voice() -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
-def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
+def make_cog(
+    config: BotConfig, locks: Sequence[Lock] = (), on_loss: Callable[[str], None] = lambda why: None
+) -> Callable[[AnyBot], Chinwag]:
     """Load all that is needed to answer.
+
+    Args:
+        config: the settings.
+        locks: what no other process of the bot may have, where it has several.
+        on_loss: told, from another thread, why one of them is lost.
 
     Returns:
         What makes the cog of a bot.
@@ -85,7 +114,7 @@ def make_cog(config: BotConfig) -> Callable[[AnyBot], Chinwag]:
     """
     server = config.server()
     if server is not None:
-        server.listen()
+        server.listen(locks, on_loss=on_loss)
     replies, models, stores = config.replies(), ServerModels(config.models), Stores.open(config.models, server)
     return partial(Chinwag, models=models, stores=stores, exports=config.exports, replies=replies)
 

@@ -8,12 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from model import ChinwagError
+from model.shared_lock import HeldError, Lock
 
 logger = logging.getLogger(__name__)
 
@@ -22,30 +21,10 @@ CHANNEL = "chinwag"
 
 _PULSE = 5.0  # seconds without a word after which it is seen whether the server is still there
 _REST = 1.0  # seconds between two tries to reach it
-_PATIENCE, _LONG_PATIENCE = 5.0, 60.0  # seconds in which whoever was killed may let go, at the start and after a loss
+_PATIENCE, _LONG_PATIENCE = 2.0, 60.0  # seconds in which whoever was killed may let go, at the start and after a loss
 _WAIT = 0.25  # seconds between two tries to have a lock
 
 Connection = psycopg.Connection[tuple[Any, ...]]
-
-
-class HeldError(ChinwagError):
-    """Another process has what only one may have; the message says which and what to do."""
-
-
-@dataclass(frozen=True)
-class Lock:
-    """What only one process may have, or, if it is shared, only those of a kind.
-
-    Attributes:
-        kind, number: PostgreSQL's numbers for it, of 31 bits.
-        held: said if another process has it.
-        shared: whether others may have the same number, but none another number of this kind.
-    """
-
-    kind: int
-    number: int
-    held: str
-    shared: bool = False
 
 
 class Listener:

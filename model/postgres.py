@@ -17,7 +17,8 @@ from psycopg.conninfo import conninfo_to_dict
 from model import ChinwagError
 from model.database import POSTGRESQL, Schema, Transaction
 from model.environment import DATABASE_URL, ConfigError, passwords
-from model.listener import CHANNEL, Listener, Lock
+from model.listener import CHANNEL, Listener
+from model.shared_lock import Lock
 
 _NAMESPACE = "chinwag"
 _VERSIONS = f"{_NAMESPACE}.version"
@@ -77,7 +78,7 @@ class PostgresServer:
         self._turn = threading.Lock()
         self._connection: Connection | None = None
         self._up_to_date: set[int] = set()
-        self._failed: tuple[float, psycopg.Error] | None = None
+        self._failed: tuple[float, str] | None = None
         self._listener: Listener | None = None
 
     def __enter__(self) -> Self:
@@ -257,11 +258,12 @@ class PostgresServer:
             self._drop()
         if self._connection is None:
             if self._failed is not None and time.monotonic() < self._failed[0]:
-                raise self._failed[1]  # a host that does not answer would keep everybody waiting, one after the other
+                # A host that does not answer would keep everybody waiting, one after the other.
+                raise psycopg.OperationalError(self._failed[1])
             try:
                 self._connection = self.connect()
             except psycopg.Error as error:
-                self._failed = time.monotonic() + _REST, error
+                self._failed = time.monotonic() + _REST, str(error)
                 raise
         return self._connection
 

@@ -59,10 +59,11 @@ class Gateway:
         self.resumed = 0
         self._server = server
 
-    async def dispatch(self, name: str, data: Payload) -> None:
-        """Send any event."""
-        for session in self.sessions.values():
-            await session.send(name, data)
+    async def dispatch(self, name: str, data: Payload, guild: str | None = None) -> None:
+        """Send any event, to those who hear of a guild."""
+        for session in list(self.sessions.values()):
+            if guild is None or session.owns(guild):
+                await session.send(name, data)
 
     async def tell(self, **payload: Any) -> None:
         """Send what is no event, such as op 7 and op 9; what happens then is kept for a RESUME."""
@@ -122,7 +123,8 @@ class Gateway:
         else:
             shard, shards = data.get("shard", [0, 1])
             session_id, session = snowflake(), Session(wants_content, shard, shards, socket=socket)
-            self.sessions = {**(self.sessions if shards > 1 else {}), session_id: session}
+            others = {id: each for id, each in self.sessions.items() if shards > 1 and each.shard != shard}
+            self.sessions = {**others, session_id: session}
             ready: Payload = {"v": 10, "user": server.bot, "guilds": []}
             guilds = [guild["id"] for guild in server.guilds if session.owns(guild["id"])]
             ready["guilds"] = [{"id": guild, "unavailable": True} for guild in guilds]

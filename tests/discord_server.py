@@ -91,6 +91,7 @@ class DiscordServer:
         self.users: dict[str, Payload] = {self.bot["id"]: self.bot}
         self.guilds: list[Payload] = []
         self.channels: dict[str, Payload] = {}
+        self._channel_of: dict[str, str] = {}
         self.guild_id, self.channel_id = self.add_guild()
         self.application: Payload = {}
         """What is unusual about the application."""
@@ -167,11 +168,17 @@ class DiscordServer:
         self.users[user["id"]] = user
         return user
 
-    def add_guild(self) -> tuple[str, str]:
-        """Make a guild with one text channel, before the bot comes; returns their ids."""
+    def add_guild(self, shard: int = 0, shards: int = 1) -> tuple[str, str]:
+        """Make a guild with one text channel, before the bot comes; returns their ids.
+
+        Of so many shards it belongs to this one.
+        """
         guild, channel = snowflake(), snowflake()
+        time = int(guild) >> 22
+        guild = str(int(guild) + ((shard - time % shards) % shards << 22))
         self.guilds.append({"id": guild, "name": "test guild", "permissions": str((1 << 53) - 1)})
         self.channels[channel] = {"id": channel, "type": 0, "guild_id": guild, "name": "general"}
+        self._channel_of[guild] = channel
         self.channels[channel] |= {"position": 0, "permission_overwrites": [], "parent_id": None}
         return guild, channel
 
@@ -227,7 +234,7 @@ class DiscordServer:
         guild_id = self.channels[message["channel_id"]].get("guild_id")
         if guild_id:
             place = {"guild_id": guild_id, "member": _member_payload()}  # in a DM these keys are absent
-        for session in self.gateway.sessions.values():
+        for session in list(self.gateway.sessions.values()):
             if session.owns(guild_id):
                 shown = self._shown(message, readable=session.reads_content)
                 await session.send("MESSAGE_CREATE", {**shown, **place})
@@ -236,13 +243,15 @@ class DiscordServer:
         """Delete a message and tell the bot."""
         del self.messages[message["id"]]
         channel = self.channels[message["channel_id"]]
-        await self.gateway.dispatch("MESSAGE_DELETE", {"id": message["id"], "channel_id": channel["id"]})
+        gone = {"id": message["id"], "channel_id": channel["id"]}
+        await self.gateway.dispatch("MESSAGE_DELETE", gone, channel.get("guild_id"))
 
     async def react(self, user: Payload, message: Payload, emoji: str) -> None:
-        """React to a message of the guild's channel."""
+        """React to a message of a guild's channel."""
+        guild = self.channels[message["channel_id"]]["guild_id"]
         reaction = {"user_id": user["id"], "message_id": message["id"], "channel_id": message["channel_id"]}
-        reaction |= {"guild_id": self.guild_id, "emoji": {"id": None, "name": emoji}, "burst": False, "type": 0}
-        await self.gateway.dispatch("MESSAGE_REACTION_ADD", reaction)
+        reaction |= {"guild_id": guild, "emoji": {"id": None, "name": emoji}, "burst": False, "type": 0}
+        await self.gateway.dispatch("MESSAGE_REACTION_ADD", reaction, guild)
 
     async def command(
         self,
@@ -250,6 +259,7 @@ class DiscordServer:
         *path: str,
         message: Payload | None = None,
         files: Mapping[str, tuple[str, bytes]] = {},
+        channel: str | None = None,
         **texts: str,
     ) -> str:
         """Use a command, such as `"chinwag", "optout"`, or the entry of a message's menu; returns the token.
@@ -268,7 +278,7 @@ class DiscordServer:
             options += [{"name": option, "type": 3, "value": text} for option, text in texts.items()]
             data["options"] = [{"name": path[1], "type": 1, "options": options}]
             data["resolved"] = {"attachments": {file["id"]: file for file in attached.values()}}
-        return await self._interact(user, 2, data)
+        return await self._interact(user, 2, data, channel=channel)
 
     async def press(self, user: Payload, message: Payload, *, permissions: int = 0) -> str:
         """Press the one button under a message; returns the token of the interaction."""
@@ -276,14 +286,24 @@ class DiscordServer:
         data = {"custom_id": button["custom_id"], "component_type": 2}
         return await self._interact(user, 3, data, permissions, message=self._shown(message, readable=True))
 
-    async def _interact(self, user: Payload, kind: int, data: Payload, permissions: int = 0, **fields: Payload) -> str:
+    async def _interact(
+        self,
+        user: Payload,
+        kind: int,
+        data: Payload,
+        permissions: int = 0,
+        channel: str | None = None,
+        **fields: Payload,
+    ) -> str:
+        place = self.channels[channel or self.channel_id]
+        guild = place["guild_id"]
         token = f"token-{snowflake()}"
         interaction: Payload = {"id": snowflake(), "application_id": self.bot["id"], "type": kind, "token": token}
         interaction |= {"version": 1, "attachment_size_limit": 0, "data": data, "locale": "en-GB", "entitlements": []}
-        interaction |= {"guild_id": self.guild_id, "channel_id": self.channel_id, "app_permissions": "0", "context": 0}
-        interaction |= {"channel": self.channels[self.channel_id], "authorizing_integration_owners": {}, **fields}
+        interaction |= {"guild_id": guild, "channel_id": place["id"], "app_permissions": "0", "context": 0}
+        interaction |= {"channel": place, "authorizing_integration_owners": {}, **fields}
         interaction["member"] = {**_member_payload(), "user": user, "permissions": str(permissions)}
-        await self.gateway.dispatch("INTERACTION_CREATE", interaction)
+        await self.gateway.dispatch("INTERACTION_CREATE", interaction, guild)
         return token
 
     def _attach(self, name: str, content: bytes) -> Payload:
@@ -320,7 +340,7 @@ class DiscordServer:
         """A guild as GUILD_CREATE tells it."""
         everyone = {"id": guild_id, "name": "@everyone", "permissions": str((1 << 53) - 1), "position": 0}
         everyone["colors"] = {"primary_color": 0, "secondary_color": None, "tertiary_color": None}
-        channels = [channel for channel in self.channels.values() if channel.get("guild_id") == guild_id]
+        channels = [self.channels[self._channel_of[guild_id]]]
         members = [{**_member_payload(), "user": self.bot}]
         guild: Payload = {"id": guild_id, "name": "test guild", "unavailable": False, "owner_id": self.bot["id"]}
         guild |= {"roles": [everyone], "channels": channels, "members": members, "member_count": 1, "threads": []}

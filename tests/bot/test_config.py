@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from bot.config import JSON, PLAIN, Address, BotConfig
+from bot.shards import Shards
 from model.blocklist import BlocklistError
 from model.environment import ConfigError
 
@@ -114,3 +115,37 @@ def test_a_database_that_is_none_is_explained_without_its_password(tmp_path: Pat
     with pytest.raises(ConfigError, match="DATABASE_URL must be an address such as postgresql://user") as raised:
         load(tmp_path, DATABASE_URL=value)
     assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shards", "ids"),
+    [
+        ("", Shards(1), None),
+        ("4", Shards(4), None),
+        ("auto", Shards(None), None),
+        ("0-15/64", Shards(64, 0, 15), list(range(16))),
+        ("63/64", Shards(64, 63, 63), [63]),
+        ("0-0/1", Shards(1, 0, 0), [0]),
+    ],
+)
+def test_shards_are_all_or_a_part(tmp_path: Path, value: str, shards: Shards, ids: list[int] | None) -> None:
+    config = load(tmp_path, CHINWAG_SHARDS=value)
+    assert (config.shards, config.shards.ids, config.shards.is_part) == (shards, ids, ids is not None)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        *(
+            (value, r'must be a number of connections, such as 4, "auto", or a part of them, such as 0-15/64, not ')
+            for value in ("many", "0", "-1", "1.5", "0-15", "/64", "0-/64", "a-b/c", "²", "0-15/64/2", "100001")
+        ),
+        ("15-0/64", r"is 15-0/64, which ends before it begins: write 0-15/64\.$"),
+        ("0-64/64", r"is 0-64/64, but shards are counted from 0: of 64 the last one is 63\.$"),
+        ("64/64", r"of 64 the last one is 63\.$"),
+        ("0/0", "there are from 1 to 100,000 shards"),
+    ],
+)
+def test_shards_that_cannot_be_are_explained(tmp_path: Path, value: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"^CHINWAG_SHARDS .*{why}"):
+        load(tmp_path, CHINWAG_SHARDS=value)

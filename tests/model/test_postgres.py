@@ -11,8 +11,8 @@ from model import ChinwagError
 from model.consent import Consent, ConsentError
 from model.database import Schema, Table
 from model.environment import ConfigError, connect
-from model.listener import HeldError, Lock
 from model.postgres import PostgresServer, ServerError
+from model.shared_lock import HeldError, Lock
 from tests.postgres_server import PostgresProcess
 
 BOOK = Table("book")
