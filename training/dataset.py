@@ -11,6 +11,7 @@ import zlib
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,7 @@ class RaggedWriter:
     def __init__(self, directory: Path, name: str) -> None:
         self._ids = (directory / f"{name}.ids").open("wb")
         self._offsets = (directory / f"{name}.offsets").open("wb")
+        self.files = self._ids, self._offsets
         self._offsets.write(np.zeros(1, np.uint64).tobytes())
         self._end = 0
 
@@ -133,11 +135,6 @@ class RaggedWriter:
         self._ids.write(ids.tobytes())
         self._offsets.write(ends.astype(np.uint64).tobytes())
         self._end += len(ids)
-
-    def close(self) -> None:
-        """Bring everything to the disk."""
-        _close(self._ids)
-        _close(self._offsets)
 
 
 def _close(file: BinaryIO) -> None:
@@ -278,13 +275,22 @@ def _number(name: str) -> int:
 
 
 class DatasetWriter:
-    """Writes encoded examples into a directory; `close` makes it a dataset."""
+    """Writes encoded examples into a directory, in a `with` statement; `finish` makes it a dataset."""
 
     def __init__(self, directory: Path) -> None:
         """Args: directory: exists, and holds `tokenizer.model`."""
         self._directory = directory
         self._writers = {split: [RaggedWriter(directory, f"{split}.{side}") for side in _SIDES] for split in SPLITS}
         self._numbers = {split: [(directory / f"{split}.{each}").open("wb") for each in _NUMBERS] for split in SPLITS}
+
+    def __enter__(self) -> "DatasetWriter":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the files also where they could not be written to the end, or Windows would not let them be deleted."""
+        for file in self._files():
+            with suppress(OSError):
+                file.close()
 
     def add(self, split: str, examples: EncodedExamples) -> None:
         """Append examples to one of `SPLITS`."""
@@ -294,16 +300,18 @@ class DatasetWriter:
         for file, numbers in zip(self._numbers[split], (examples.conversations, examples.authors), strict=True):
             file.write(numbers.tobytes())
 
-    def close(self, config: DatasetConfig, facts: dict[str, Any]) -> None:
+    def finish(self, config: DatasetConfig, facts: dict[str, Any]) -> None:
         """Write what is left, last of all `dataset.json`."""
-        for writers in self._writers.values():
-            for writer in writers:
-                writer.close()
-        for files in self._numbers.values():
-            for file in files:
-                _close(file)
+        for file in self._files():
+            _close(file)
         head = {"format": FORMAT, "config": asdict(config), "facts": facts}
         (self._directory / HEAD).write_text(json.dumps(head, indent=1), encoding="utf-8")
+
+    def _files(self) -> Iterator[BinaryIO]:
+        for split in SPLITS:
+            for writer in self._writers[split]:
+                yield from writer.files
+            yield from self._numbers[split]
 
 
 def batches(

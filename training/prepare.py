@@ -367,13 +367,14 @@ def _encode(
     path = spool.folder / TOKENIZER
     path.write_bytes(tokenizer.to_bytes())
     _tokenizer.cache_clear()
-    writer = DatasetWriter(spool.folder)
     total, done = spool.examples.total(), 0
-    for side, examples in pool.map(_encode_piece, (_EncodeTask(*piece, path, config) for piece in spool.pieces())):
-        writer.add(side, examples)
-        done += len(examples.reply_lengths)
-        on_progress("Encoding", done, total, " examples")
-    writer.close(config, facts)
+    pieces = (_EncodeTask(*piece, path, config) for piece in spool.pieces())
+    with DatasetWriter(spool.folder) as writer:
+        for side, examples in pool.map(_encode_piece, pieces):
+            writer.add(side, examples)
+            done += len(examples.reply_lengths)
+            on_progress("Encoding", done, total, " examples")
+        writer.finish(config, facts)
     for spooled in spool.paths.values():
         spooled.unlink()
 

@@ -1,5 +1,6 @@
 """Examples to ids on disk to batches."""
 
+import errno
 import json
 import shutil
 from collections import Counter
@@ -44,10 +45,10 @@ def write(directory: Path, examples: list[tuple[str, Example]], config: DatasetC
     config = config or DatasetConfig()
     directory.mkdir()
     (directory / TOKENIZER).write_bytes(VOCABULARY.to_bytes())
-    writer = DatasetWriter(directory)
-    for side, item in examples:
-        writer.add(side, encode_examples([item], VOCABULARY, config))
-    writer.close(config, {"held_out": True})
+    with DatasetWriter(directory) as writer:
+        for side, item in examples:
+            writer.add(side, encode_examples([item], VOCABULARY, config))
+        writer.finish(config, {"held_out": True})
     return Dataset.open(directory)
 
 
@@ -67,16 +68,26 @@ def test_examples_encoded_in_pieces_are_those_encoded_at_once(tmp_path: Path) ->
     for size in (50, 7, 1):
         (tmp_path / str(size)).mkdir()
         (tmp_path / str(size) / TOKENIZER).write_bytes(VOCABULARY.to_bytes())
-        writer = DatasetWriter(tmp_path / str(size))
-        for start in range(0, 50, size):
-            writer.add("train", encode_examples(examples[start : start + size], VOCABULARY, DatasetConfig()))
-        writer.close(DatasetConfig(), {})
+        with DatasetWriter(tmp_path / str(size)) as writer:
+            for start in range(0, 50, size):
+                writer.add("train", encode_examples(examples[start : start + size], VOCABULARY, DatasetConfig()))
+            writer.finish(DatasetConfig(), {})
         datasets.append({path.name: path.read_bytes() for path in (tmp_path / str(size)).iterdir()})
     assert datasets[0] == datasets[1] == datasets[2]
     dataset = Dataset.open(tmp_path / "1")
     assert [VOCABULARY.decode(dataset.train.replies[row].tolist()) for row in range(50)] == [
         each.reply.text.strip() for each in examples
     ]
+
+
+def test_files_that_could_not_be_written_to_the_end_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"), DatasetWriter(tmp_path) as writer:
+        writer.finish(DatasetConfig(), {})
+    assert all(file.closed for file in writer._files())
 
 
 def test_a_context_that_is_too_long_loses_its_beginning(tmp_path: Path) -> None:

@@ -460,7 +460,7 @@ class TestFailures:
             (module._Spool, "add", full),
             (conversations._NamedTurns, "add", full_database),
             (DatasetWriter, "add", full),
-            (DatasetWriter, "close", full),
+            (DatasetWriter, "finish", full),
             (module, "write_report", full),
         ],
     )
