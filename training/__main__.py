@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from enum import StrEnum
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from model.blocklist import Blocklist
     from model.tokenizer import Tokens
     from training.canaries import Exposure
+    from training.checkpoint import Place
+    from training.crew import Crew
     from training.dataset import Dataset, DatasetConfig
     from training.evaluate import Figures
     from training.prepare import Preparation, Progress
@@ -126,7 +129,7 @@ _EXTRA = frozenset(
     ]  # of [train]
 )
 
-_CLUSTER = frozenset(["ray"])  # of [cluster]
+_CLUSTER = frozenset(["fsspec", "ray"])  # of [cluster]
 
 OnlyChannels = Annotated[
     list[str] | None,
@@ -158,6 +161,19 @@ RayOption = Annotated[
         "--ray",
         metavar="HOST:PORT|auto|local",
         help="Share the work among the machines of this Ray, which this one has joined (see the README).",
+        show_default=False,
+    ),
+]
+Trainers = Annotated[
+    int | None,
+    typer.Option("--workers", min=1, help="With --ray: processes that train; by default one for each machine."),
+]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="URL|DIR",
+        help="Where the state of the run goes, instead of beside the dataset: s3://..., gs://..., a folder.",
         show_default=False,
     ),
 ]
@@ -215,6 +231,7 @@ def retrain(
     progress: ProgressFile = None,
     consent: ConsentFile = None,
     ray: RayOption = None,
+    checkpoints: Checkpoints = None,
 ) -> None:
     """Prepare, train, evaluate and publish in one. A running bot takes the new model by itself.
 
@@ -230,13 +247,15 @@ def retrain(
             config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
             filters = _filters(channel, not_channel, language, blocklist, verbatim)
             preparation = _prepare(
-                *(exports, data or scratch / "data", start, models, filters, columns, workers),
+                *(exports, data or scratch / "data", start, models, filters, columns, None if ray else workers),
                 ray=ray,
                 tokens=tokens,
                 lengths=(max_context, max_reply),
                 consent=consent,
             )
-            _train(preparation.dataset, models, start, config, scratch / _CHECKPOINT, data, force=force)
+            crew = _crew(ray, workers, data or scratch / "data")
+            place = _place(checkpoints) or scratch / _CHECKPOINT
+            _train(preparation.dataset, models, start, config, place, data, crew=crew, force=force)
 
 
 @app.command()
@@ -279,16 +298,26 @@ def train(
     learning_rate: LearningRate = None,
     force: Force = False,
     seed: Seed = 0,
+    ray: RayOption = None,
+    workers: Trainers = None,
+    checkpoints: Checkpoints = None,
 ) -> None:
     """Train on a prepared dataset, evaluate, and publish. Killed, it goes on when the same command is given again."""
     seconds = _seconds(time_limit)
+    if workers is not None and ray is None:
+        raise typer.BadParameter("--workers train together on the machines of a Ray: name it with --ray")
     with _plain_failures():
         from training.dataset import Dataset
 
         dataset, start = Dataset.open(data), _start(preset, from_, models)
         config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
-        with _scratch(data, _CHECKPOINT) as checkpoint:
-            _train(dataset, models, start, config, checkpoint, data, force=force)
+        with contextlib.ExitStack() as stack:
+            if _helps_chief():  # who alone writes: in a folder that all see its locks are in the way of others
+                folder = models = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            else:
+                folder = stack.enter_context(_scratch(data, _CHECKPOINT))
+            place, crew = _place(checkpoints) or folder, _crew(ray, workers, data)
+            _train(dataset, models, start, config, place, data, crew=crew, force=force)
 
 
 @app.command()
@@ -620,20 +649,41 @@ def _progress_bars() -> "Iterator[Progress]":
             bar.close()
 
 
+def _crew(ray: str | None, workers: int | None, data: Path) -> "Crew | None":
+    from training.crew import Crew
+
+    return Crew(ray, workers, data) if ray is not None else None
+
+
+def _helps_chief() -> bool:
+    """Whether `TF_CONFIG` makes this process one of several that train together, but not the chief."""
+    with contextlib.suppress(ValueError, TypeError, LookupError):  # where it makes no sense that is told later
+        config = json.loads(os.environ.get("TF_CONFIG") or "{}")
+        task, jobs = config["task"], config["cluster"]
+        return bool(task["type"] != "chief" and (task["index"] != 0 or "chief" in jobs))
+    return False
+
+
+def _place(checkpoints: str | None) -> "Place | None":
+    return checkpoints if checkpoints is None or "://" in checkpoints else Path(checkpoints)
+
+
 def _train(
     dataset: "Dataset",
     models: Path,
     start: "Start",
     config: "TrainingConfig",
-    checkpoint: Path,
+    checkpoint: "Place",
     data: Path | None,
     *,
+    crew: "Crew | None" = None,
     force: bool,
 ) -> "Retraining":
     """Train, publish and tell. `data` is the dataset's folder, if it stays."""
     from tqdm import tqdm
 
     load_tensorflow()
+    from training.checkpoint import Checkpoint
     from training.progress import tell
     from training.report import FILE_NAME
     from training.retrain import retrain as run
@@ -660,6 +710,7 @@ def _train(
         start,
         config,
         checkpoint=checkpoint,
+        crew=crew,
         data_page=data / FILE_NAME if data and (data / FILE_NAME).exists() else None,
         force=force,
         on_evaluation=report,
@@ -668,6 +719,7 @@ def _train(
     if result is None:
         typer.echo("This machine's part is done: the first one named in TF_CONFIG publishes the model.")
         raise typer.Exit
+    Checkpoint(checkpoint, "").delete()
     if result.history.interrupted:
         typer.echo("Interrupted: this is the best so far.", err=True)
     _print_figures(result.figures)

@@ -111,8 +111,8 @@ class Cluster:
             ray.init(address=self._address, **quiet)
         except AuthenticationError as error:
             raise ClusterError(
-                f"The Ray at {self._address} wants its token: copy ~/.ray/auth_token from the machine that it was "
-                "started on, and set RAY_AUTH_MODE=token here too."
+                f"The Ray at {self._address} wants its token: set RAY_AUTH_MODE=token, and have in ~/.ray/auth_token "
+                "what it holds on the machine where that Ray was started."
             ) from error
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             raise ClusterError(_why_not_joined(self._address, error)) from error
@@ -129,7 +129,7 @@ class Cluster:
                 lack = ray.get(answer)
             except RayError as error:
                 raise ClusterError(
-                    f"{name} cannot run Chinwag ({_last_line(error)}): install the same version there, with the extras "
+                    f"{name} cannot run Chinwag ({last_line(error)}): install the same version there, with the extras "
                     "train and cluster, and start Ray from that environment."
                 ) from error
             if lack:
@@ -150,7 +150,7 @@ def _result(reference: Any) -> Any:
         raise error.cause from error
     except RayError as error:
         raise ClusterError(
-            f"A piece of the work could not be done in {_MOST_TRIES + 1} tries ({_last_line(error)}), probably because "
+            f"A piece of the work could not be done in {_MOST_TRIES + 1} tries ({last_line(error)}), probably because "
             "memory ran out: free some, or name fewer with --workers; what was read so far is kept."
         ) from error
 
@@ -200,12 +200,13 @@ def _why_not_joined(address: str, error: Exception) -> str:
             "versions on all machines."
         )
     if address == LOCAL:
-        return f"Ray cannot be started on this machine ({_last_line(error)}): work without --ray."
+        return f"Ray cannot be started on this machine ({last_line(error)}): work without --ray."
     return (
-        f"There is no Ray to join at {address} ({_last_line(error)}): start one with `ray start --head` on one "
+        f"There is no Ray to join at {address} ({last_line(error)}): start one with `ray start --head` on one "
         "machine, and join it on this and each other one with `ray start --address HOST:PORT`."
     )
 
 
-def _last_line(error: Exception) -> str:
+def last_line(error: BaseException) -> str:
+    """What an error of Ray's comes down to."""
     return next((line.strip() for line in reversed(str(error).splitlines()) if line.strip()), type(error).__name__)

@@ -1,10 +1,11 @@
-"""How far long work is: a bar for people and, where one is wanted, a small file for programs."""
+"""How far long work is: a bar for people and, where one is wanted, a small file for programs or a listener."""
 
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,18 @@ from training.failure import explain
 
 _INTERVAL = 1.0  # seconds between two looks of a program at the file
 
-_file: Path | None = None
+_listener: Callable[[dict[str, Any]], None] | None = None
+
+
+@contextmanager
+def heard(listener: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """Give a listener all that is told within the block."""
+    global _listener
+    _listener = listener
+    try:
+        yield
+    finally:
+        _listener = None
 
 
 @contextmanager
@@ -30,32 +42,24 @@ def told(file: Path | None) -> Iterator[None]:
     Args:
         file: which; None for none.
     """
-    global _file
     if file is None:
         yield
         return
-    with locked(file.parent):
-        _file = file
+    with locked(file.parent), heard(partial(_write, file)):
         try:
             yield
         except BaseException as error:
             tell(state="failed", error=explain(error) or f"It ended early ({type(error).__name__}).")
             raise
-        finally:
-            _file = None
 
 
 def tell(**facts: Any) -> None:
-    """Replace what the file says, if there is one; nothing is said after the end was told.
+    """Replace what was said before, if somebody listens; nothing is said after the end was told.
 
     Where there is no room for it nothing is said either: that ends no work.
     """
-    if _file is None or _ended(_file):
-        return
-    temporary = _file.with_name(f".{_file.name}.new")
-    with suppress(OSError):
-        temporary.write_text(json.dumps({"at": time.time(), "pid": os.getpid(), **facts}), encoding="utf-8")
-        replace(temporary, _file)
+    if _listener is not None:
+        _listener(facts)
 
 
 class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
@@ -91,6 +95,15 @@ class Bar(tqdm):  # type: ignore[type-arg]  # it is generic in its stubs only
         if not self.disable:
             self.set_postfix(loss=loss, refresh=False)
             self.set_description(stage, refresh=False)
+
+
+def _write(file: Path, facts: dict[str, Any]) -> None:
+    if _ended(file):
+        return
+    temporary = file.with_name(f".{file.name}.new")
+    with suppress(OSError):
+        temporary.write_text(json.dumps({"at": time.time(), "pid": os.getpid(), **facts}), encoding="utf-8")
+        replace(temporary, file)
 
 
 def _ended(file: Path) -> bool:

@@ -28,6 +28,8 @@ from model.bundle import (
 from model.copies import CopyIndex
 from model.onnx_graph import export, load_network
 from model.seq2seq import Seq2Seq, Seq2SeqConfig, build
+from training.checkpoint import Place
+from training.crew import Crew
 from training.dataset import NOBODY, Dataset
 from training.distribution import Replicas, devices
 from training.evaluate import Figures, evaluate
@@ -79,7 +81,8 @@ def retrain(
     start: Start,
     config: TrainingConfig,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
+    crew: Crew | None = None,
     data_page: Path | None = None,
     force: bool = False,
     on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
@@ -93,6 +96,7 @@ def retrain(
         start: what training starts from.
         config: how.
         checkpoint, on_evaluation, on_note: as for `train`.
+        crew: machines that train instead of this one; they need a checkpoint.
         data_page: the dataset's own page, if it stays.
         force: make it live whatever the live one can.
 
@@ -105,11 +109,13 @@ def retrain(
         ModelFormatError: the bundle to start from cannot be read, or the new one cannot be written.
         DatasetError: the dataset was prepared for another network.
         LockedError: another process makes a model in the folder.
+        ClusterError: the crew cannot do it.
     """
     with staging(models) as staged:  # first of all: a folder that cannot be written should not cost hours
         with devices():
             network = _network(dataset, start, config.seed)
-            history = train(
+            learn: Callable[..., History] = crew.train if crew else train
+            history = learn(
                 network, dataset, config, checkpoint=checkpoint, on_evaluation=on_evaluation, on_note=on_note
             )
             if not Replicas().chief:

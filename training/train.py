@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from model import ChinwagError
 from model.seq2seq import Seq2Seq, Seq2SeqConfig
-from training.checkpoint import Checkpoint, Snapshot, fingerprint
+from training.checkpoint import Checkpoint, Place, Snapshot, fingerprint
 from training.dataset import Batch, Dataset, Split, batches
 from training.distribution import Replicas
 from training.plan import Plan
@@ -85,7 +85,7 @@ def train(
     dataset: Dataset,
     config: TrainingConfig,
     *,
-    checkpoint: Path | None = None,
+    checkpoint: Place | None = None,
     on_evaluation: Callable[[Evaluation, list[Sample]], None] = lambda evaluation, samples: None,
     on_note: Callable[[str], None] = lambda note: None,
 ) -> History:
@@ -98,8 +98,8 @@ def train(
         network: built in the scope of `training.distribution.devices` and still in it; random, or trained before.
         dataset: its vocabulary is the network's.
         config: how.
-        checkpoint: a folder of this run's own to go on from; None for a run that cannot be taken up again. Curves
-            for TensorBoard lie in it, where that is installed.
+        checkpoint: a folder of this run's own to go on from, or a URL of one; None for a run that cannot be taken up
+            again. Curves for TensorBoard lie in the folder, where that is installed.
         on_evaluation: told of each evaluation, the best so far in place as `History.best`, and shown a few replies.
         on_note: told in a sentence what a person should know, such as where a run goes on.
 
@@ -111,7 +111,7 @@ def train(
         CheckpointError: the checkpoint cannot be written.
     """
     run = _Run(network, dataset, config, checkpoint, on_note)
-    with _progress_bar(run) as bar:
+    with progress_bar(run.total_tokens, run.state.tokens) as bar:
         try:
             stream = run.batches()
             while run.goes_on():
@@ -124,6 +124,20 @@ def train(
                     run.save()
         except KeyboardInterrupt:
             run.state.history.interrupted = True
+    run.finish()
+    return run.state.history
+
+
+def conclude(network: Seq2Seq, dataset: Dataset, config: TrainingConfig, checkpoint: Place) -> History:
+    """Give a network what a run of `train` that others made has learned until its last checkpoint.
+
+    Args:
+        network, dataset, config, checkpoint: as they were given to that run.
+
+    Returns:
+        What happened; nothing, where there is no checkpoint.
+    """
+    run = _Run(network, dataset, config, checkpoint, lambda note: None)
     run.finish()
     return run.state.history
 
@@ -170,7 +184,7 @@ class _Run:
         network: Seq2Seq,
         dataset: Dataset,
         config: TrainingConfig,
-        folder: Path | None,
+        place: Place | None,
         on_note: Callable[[str], None],
     ) -> None:
         config = replace(config, batch_size=min(config.batch_size, len(dataset.train)))
@@ -183,11 +197,11 @@ class _Run:
         self._board: Any = None
         self._start = network.get_weights()
         self._best_weights: list[Any] = []
-        if folder is not None and self._replicas.chief:
-            self._checkpoint = Checkpoint(folder, _identity(network, dataset, plan))
+        if place is not None and self._replicas.chief:
+            self._checkpoint = Checkpoint(place, _identity(network, dataset, plan))
             self._take_up(self._checkpoint)
-            if importlib.util.find_spec("tensorboard"):
-                self._board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+            if isinstance(place, Path) and importlib.util.find_spec("tensorboard"):
+                self._board = tf.summary.create_file_writer(str(place / "tensorboard"))
         self._follow_chief()
         self._step = training_step(network, self._optimizer, config, self._replicas, self._start, frozenset(self.unmet))
         self._score = scoring_step(network)
@@ -373,11 +387,12 @@ def _evaluate(
     return loss / count, hits / count
 
 
-def _progress_bar(run: _Run) -> Bar:
+def progress_bar(total: float, initial: float) -> Bar:
+    """A bar of so many tokens, of which some were learned before."""
     interval = 0.5 if sys.stderr.isatty() else 30.0
     return Bar(
-        total=run.total_tokens,
-        initial=run.state.tokens,
+        total=total,
+        initial=initial,
         desc="Training",
         unit="tok",
         unit_scale=True,

@@ -1,8 +1,13 @@
 """What the training tests share: made-up exports, a dataset of one, and a network small enough to train in seconds."""
 
 import json
+import os
 import random
-from collections.abc import Sequence
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +20,7 @@ from training.dataset import Dataset, RaggedIds
 from training.prepare import prepare
 from training.presets import PRESETS, Preset
 
+ROOT = Path(__file__).parents[2]
 THINGS = ("kettle", "badger", "umbrella", "crumpet", "teapot", "bicycle", "lantern", "piano")
 PLACES = ("in the attic", "by the canal", "under the stairs", "at the market", "on the roof", "in the shed")
 NEW_YEAR = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
@@ -172,3 +178,43 @@ def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> dict[str, Preset]:
     for name, preset in tiny.items():
         monkeypatch.setitem(PRESETS, name, preset)
     return tiny
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[str]:
+    """The address of a Ray of this machine, with two processors."""
+    pytest.importorskip("ray", reason="needs the extra: pip install -e '.[train,cluster,test]'")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Without a token: this user's own, if there is one, is for other Rays.
+    environment = {"PYTHONPATH": str(ROOT), "RAY_AUTH_MODE": "disabled"}
+    options = f"--head --block --port {port} --node-ip-address 127.0.0.1 --num-cpus 2 --include-dashboard false"
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", *options.split()]
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        subprocess.Popen(
+            [*command, "--object-store-memory", str(1 << 27), "--disable-usage-stats"],
+            env=os.environ | environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process,
+    ):
+        patch.setenv("RAY_AUTH_MODE", "disabled")
+        try:
+            _wait_for(f"127.0.0.1:{port}")
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+
+
+def _wait_for(address: str) -> None:
+    from training.cluster import Cluster, ClusterError
+
+    for _ in range(150):
+        try:
+            with Cluster(address):
+                return
+        except ClusterError:
+            time.sleep(0.2)
+    raise AssertionError(f"no Ray at {address}")

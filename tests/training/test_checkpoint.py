@@ -21,7 +21,7 @@ from training.checkpoint import Checkpoint, CheckpointError, Snapshot, fingerpri
 from training.dataset import Dataset
 from training.plan import Plan
 from training.presets import TrainingConfig
-from training.train import History, train
+from training.train import History, conclude, train
 
 CONFIG = TrainingConfig(learning_rate=1e-2, epochs=2.5, batch_size=32, context_dropout=0.3, seed=3)
 
@@ -74,6 +74,11 @@ def test_a_run_killed_anywhere_goes_on_to_the_same_losses_and_weights(dataset_di
     assert len(history.evaluations) > 10
     for mine, other in zip(network.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
+
+    keras.utils.set_random_seed(CONFIG.seed)
+    learned = build(network.config)
+    assert conclude(learned, Dataset.open(dataset_directory), CONFIG, tmp_path) == unbroken
+    assert all(map(np.array_equal, learned.get_weights(), expected.get_weights()))
 
     history, network, _ = run(dataset_directory, tmp_path)  # once more: nothing is left to do
     assert history == unbroken
@@ -153,3 +158,55 @@ class TestCheckpoint:
         assert same == fingerprint({"seed": 2, "rate": 1.0}, [array.copy()])
         others = [fingerprint({"rate": 1.0, "seed": 3}, [array]), fingerprint({"rate": 1.0, "seed": 2}, [array + 1])]
         assert len({same, *others}) == 3
+
+
+class TestStore:
+    """Checkpoints in a place that a URL names."""
+
+    SNAPSHOT = TestCheckpoint.SNAPSHOT
+
+    @pytest.fixture(params=["memory", "file"])
+    def url(self, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+        pytest.importorskip("fsspec", reason="needs the extra: pip install -e '.[train,cluster,test]'")
+        return f"{request.param}://{tmp_path}/new/run"
+
+    def test_what_is_saved_comes_back_to_the_bit_until_it_is_deleted(self, url: str) -> None:
+        Checkpoint(url, "x").save(Snapshot({}, {}))
+        Checkpoint(url, "x").save(self.SNAPSHOT)
+        snapshot, note = Checkpoint(url, "x").load()
+        assert snapshot is not None
+        assert snapshot.progress == self.SNAPSHOT.progress
+        for name, array in self.SNAPSHOT.arrays.items():
+            np.testing.assert_array_equal(snapshot.arrays[name], array)
+        assert note.startswith("Going on")
+        assert "of another run" in Checkpoint(url, "y").load()[1]
+        Checkpoint(url, "x").delete()
+        assert Checkpoint(url, "x").load() == (None, "")
+
+    def test_a_url_is_where_it_lies_and_nothing_else_stays(self, url: str) -> None:
+        from fsspec.core import url_to_fs
+
+        Checkpoint(url, "x").save(self.SNAPSHOT)
+        files, folder = url_to_fs(url)
+        assert [Path(path).name for path in files.ls(folder, detail=False)] == ["run.safetensors"]
+
+    def test_a_store_that_fails_is_not_taken_for_an_empty_one(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        memory = pytest.importorskip("fsspec.implementations.memory").MemoryFileSystem
+
+        def fail(*arguments: object, **options: object) -> None:
+            raise TimeoutError("no answer")
+
+        for name in ("get_file", "put_file"):
+            monkeypatch.setattr(memory, name, fail)
+        checkpoint = Checkpoint(f"memory://{tmp_path}", "x")
+        with pytest.raises(CheckpointError, match=r"memory://.* cannot be read \(no answer\): see"):
+            checkpoint.load()
+        with pytest.raises(CheckpointError, match=r"No checkpoint can be written to memory://.* \(no answer\): see"):
+            checkpoint.save(self.SNAPSHOT)
+
+    def test_an_unknown_kind_of_place_is_a_plain_sentence(self) -> None:
+        pytest.importorskip("fsspec")
+        with pytest.raises(CheckpointError, match=r"moon://x is no place for checkpoints .*name another URL"):
+            Checkpoint("moon://x", "x")

@@ -3,8 +3,6 @@
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +19,6 @@ from training.cluster import Cluster, ClusterError
 from training.exports import file
 from training.prepare import prepare
 
-ROOT = Path(__file__).parents[2]
 TASKS = list(range(20))
 
 
@@ -58,38 +55,6 @@ def read_at_the_second_try(task: Any) -> Any:
 
 
 reading_of = reading._read
-
-
-@pytest.fixture(scope="module")
-def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Ray with two processors."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = f"start --head --block --port {port} --node-ip-address 127.0.0.1 --num-cpus 2 --include-dashboard false"
-    environment = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", *command.split(), "--object-store-memory", str(1 << 27)],
-        env=os.environ | environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        address = f"127.0.0.1:{port}"
-        try:
-            wait_for(address)
-            yield address
-        finally:
-            process.terminate()
-
-
-def wait_for(address: str) -> None:
-    for _ in range(100):
-        try:
-            with Cluster(address):
-                return
-        except ClusterError:
-            time.sleep(0.2)
-    raise AssertionError(address)
 
 
 class TestCluster:

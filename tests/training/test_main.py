@@ -24,6 +24,7 @@ from training import canaries as planting
 from training import progress
 from training import train as loop
 from training.__main__ import app
+from training.crew import Crew
 from training.dataset import Dataset, DatasetError
 from training.presets import PRESETS, Preset
 from training.pretrain import write_corpus as write_pretraining_corpus
@@ -510,3 +511,53 @@ def test_pretrain_reads_the_corpus_package_and_replaces_the_bundle(
     assert (out / "MODEL_CARD.md").read_text() == "keep me"
     left = {"corpus.jsonl", "more.jsonl", "shipped", "shipped.html", "site"}
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+class TestSeveralMachines:
+    CHIEF, HELPER = (
+        json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": index}})
+        for index in range(2)
+    )
+
+    @pytest.fixture
+    def data(self, dataset_directory: Path, tmp_path: Path) -> Path:
+        return shutil.copytree(dataset_directory, tmp_path / "data")
+
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[SimpleNamespace]:
+        """What the training is asked for; it is that of a process which only helps."""
+        asked: list[SimpleNamespace] = []
+
+        def retrain(dataset: Dataset, models: Path, *arguments: Any, **options: Any) -> None:
+            asked.append(SimpleNamespace(models=models, **options))
+
+        monkeypatch.setattr("training.retrain.retrain", retrain)
+        return asked
+
+    def test_one_that_helps_is_not_kept_out_by_the_chief_of_the_same_folders(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[SimpleNamespace]
+    ) -> None:
+        (data / "checkpoint").mkdir()
+        command = ("train", data, "--preset", "classic", "--models", tmp_path / "models")
+        with locked(data / "checkpoint"):
+            monkeypatch.setenv("TF_CONFIG", self.CHIEF)
+            assert "Another process is at work" in refused(call(*command))
+            monkeypatch.setenv("TF_CONFIG", self.HELPER)
+            result = call(*command)
+        assert (result.exit_code, len(asked)) == (0, 1)
+        assert "This machine's part is done" in result.stdout
+        assert asked[0].models != tmp_path / "models"
+        assert asked[0].checkpoint.parent != data
+
+    def test_a_crew_is_told_where_the_data_lies_and_checkpoints_go_where_they_are_wanted(
+        self, data: Path, asked: list[SimpleNamespace]
+    ) -> None:
+        command = ("train", data, "--preset", "classic", "--ray", "auto", "--workers", 3)
+        assert call(*command, "--checkpoints", "s3://bucket/run").exit_code == 0
+        assert asked[0].crew == Crew("auto", 3, data)
+        assert asked[0].checkpoint == "s3://bucket/run"
+
+    def test_workers_without_machines_are_refused(self, data: Path, asked: list[SimpleNamespace]) -> None:
+        result = call("train", data, "--workers", 2)
+        assert (result.exit_code, asked) == (2, [])
+        assert "machines of a Ray" in result.stderr
