@@ -17,7 +17,8 @@ async def setup(bot: "Bot") -> None:
     import asyncio
 
     from bot.config import BotConfig
-    from bot.startup import make_cog
+    from bot.startup import make_cog, open_server
 
-    cog = await asyncio.to_thread(make_cog, BotConfig.load())
+    config = BotConfig.load()
+    cog = await asyncio.to_thread(lambda: make_cog(config, open_server(config)))
     await bot.add_cog(cog(bot))

@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from enum import StrEnum
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -150,6 +151,35 @@ def doctor(models: Models = None) -> None:
         verdicts.add(finding.verdict)
     if Verdict.PROBLEM in verdicts:
         raise typer.Exit(1)
+
+
+class Place(StrEnum):
+    """Where settings, opt-outs, feedback and models are."""
+
+    DATABASE = "database"
+    FILES = "files"
+
+
+@app.command("move-data")
+def move_data(
+    to: Annotated[Place, typer.Argument(metavar="database|files", help="Where they are to be.", show_default=False)],
+    models: Models = None,
+) -> None:
+    """Take settings, opt-outs, feedback and models over from files into the database of DATABASE_URL, or back.
+
+    Stop the bot first. Nothing is deleted where it was, and what is taken over twice is there once.
+    """
+    with _plain_failures():
+        config = _config(models)
+        with config.server() or contextlib.nullcontext() as server:
+            if server is None:
+                raise ConfigError("DATABASE_URL is not set: name the database there from or to which all is moved.")
+            from bot import moving
+            from bot.startup import alone
+
+            with alone(config):
+                for told in (moving.to_database if to is Place.DATABASE else moving.to_files)(config.models, server):
+                    typer.echo(told)
 
 
 Accounts = Annotated[

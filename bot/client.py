@@ -1,5 +1,6 @@
 """The bot that runs alone: discord.py's client, with what it needs of Discord and nothing more."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
@@ -9,6 +10,7 @@ import discord
 from discord.ext import commands
 
 from bot.cog import AnyBot
+from model import ChinwagError
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +108,34 @@ class ShardedClient(ChinwagClient, commands.AutoShardedBot):
 
     discord.py resumes none of them once a try to connect has failed: what is said in an outage is not answered.
     """
+
+    def __init__(
+        self,
+        make_cog: Callable[[AnyBot], commands.Cog],
+        *,
+        take_turns: Callable[[], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """Prepare a client, as `ChinwagClient`.
+
+        Args:
+            make_cog: makes what answers.
+            take_turns: waits until five seconds after the last connection of any process of the bot, as Discord wants
+                it; None if there is one process.
+            options: as for `ChinwagClient`.
+        """
+        super().__init__(make_cog, **options)
+        self._take_turns = take_turns
+
+    async def before_identify_hook(self, shard_id: int | None, *, initial: bool = False) -> None:
+        """Wait before a new session is begun."""
+        if self._take_turns is not None:
+            try:
+                await asyncio.to_thread(self._take_turns)
+                return
+            except ChinwagError as error:
+                logger.warning("Shard %s waits for no other process: %s", shard_id, error)
+        await super().before_identify_hook(shard_id, initial=initial)
 
 
 def _guarded(name: str, parse: Callable[[Any], None]) -> Callable[[Any], None]:

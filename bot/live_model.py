@@ -12,9 +12,13 @@ from model import ChinwagError
 from model.attention import Attention
 from model.bundle import CURRENT, PRETRAINED, live_bundle
 from model.dialogue import Turn
+from model.library import COMMON, FolderLibrary, Library, SharedModels
 from model.reply import Question, Reply
 
 logger = logging.getLogger(__name__)
+
+SHARED = "shared"
+"""In the models folder: what was fetched from the database. It may be deleted while no bot runs."""
 
 
 class ReplyModel(Protocol):
@@ -45,7 +49,11 @@ class Models(Protocol):
         ...
 
     def folder(self, server: int) -> Path:
-        """Where the models of a server are, whether there are any or not."""
+        """Where a server's models are trained, whether there are any or not."""
+        ...
+
+    def library(self, server: int) -> Library:
+        """The models of a server, to look at and to choose from."""
         ...
 
 
@@ -139,35 +147,55 @@ class LiveModel:
 
 
 class ServerModels:
-    """The model of each server: its own, in `guilds/ID` of the models folder, or else that of the folder itself."""
+    """The model of each server: its own, in `guilds/ID` of the models folder, or else that of the folder itself.
 
-    def __init__(self, models: Path, *, load: Callable[[Path], ReplyModel] = load_chatbot, most: int = 8) -> None:
+    Where a database holds the models, those that answer are brought into the folder `shared` of the models folder.
+    """
+
+    def __init__(
+        self,
+        models: Path,
+        *,
+        load: Callable[[Path], ReplyModel] = load_chatbot,
+        most: int = 8,
+        shared: SharedModels | None = None,
+    ) -> None:
         """Load the model that servers without their own have.
 
         Args:
             models: the folder.
             load: loads a bundle.
             most: models of servers that are kept in memory; the one that was not asked for longest gives way.
+            shared: the models in a database; None where they are in the folder.
 
         Where that of the folder cannot be loaded, the shipped one answers; where that of a server cannot, the folder's.
 
         Raises:
             ModelFormatError: the shipped one cannot be loaded either.
         """
-        self._models, self._load, self._most = models, load, most
-        self._default = LiveModel(models, load=load, instead=lambda: load(PRETRAINED))
+        self._models, self._load, self._most, self._shared = models, load, most, shared
+        self._answering = models if shared is None else models / SHARED
+        self._trouble: str | None = None
+        self._bring(COMMON)
+        self._default = LiveModel(self._answering, load=load, instead=lambda: load(PRETRAINED))
         if self._default.trouble:
             logger.error("The shipped model answers instead.")
         self._own: OrderedDict[int, LiveModel] = OrderedDict()
         self._lock = threading.Lock()
 
     def folder(self, server: int) -> Path:
-        """Where the models of a server are, whether there are any or not."""
-        return self._models / "guilds" / str(server)
+        """Where a server's models are trained, whether there are any or not."""
+        return _of(self._models, server)
+
+    def library(self, server: int) -> Library:
+        """The models of a server, to look at and to choose from."""
+        return FolderLibrary(self.folder(server)) if self._shared is None else self._shared.of(server)
 
     def of(self, server: int) -> ReplyModel:
-        """The model of a server. May load one, which takes a moment."""
-        folder = self.folder(server)
+        """The model of a server. May fetch and load one, which takes a moment."""
+        self._bring(COMMON)
+        self._bring(server)
+        folder = _of(self._answering, server)
         if not os.path.lexists(folder / CURRENT):
             return self._default
         with self._lock:
@@ -180,3 +208,19 @@ class ServerModels:
             if len(self._own) > self._most:
                 self._own.popitem(last=False)
             return model
+
+    def _bring(self, server: int) -> None:
+        """Fetch the model that is live in the database, if that is another one than before."""
+        if self._shared is None:
+            return
+        try:
+            self._shared.bring(server, _of(self._answering, server) if server else self._answering)
+            self._trouble = None
+        except ChinwagError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                logger.error("The models from before go on answering: %s", error)
+
+
+def _of(models: Path, server: int) -> Path:
+    return models / "guilds" / str(server)

@@ -19,16 +19,8 @@ from bot.retraining import DONE, QUEUED, Command, Job, Progress, Trainer, can_tr
 from bot.stores import Stores
 from model import ChinwagError
 from model.blocklist import Blocklist
-from model.bundle import (
-    Bundle,
-    ModelFormatError,
-    ModelVersionError,
-    bundles,
-    live_bundle,
-    make_live,
-    remove,
-    report_of,
-)
+from model.bundle import ModelFormatError, ModelVersionError
+from model.library import Library
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +70,7 @@ class ModelDesk:
         """
         self._bot, self._models, self._stores, self._exports = bot, models, stores, exports
         self._shown: dict[str, str] = {}
-        self.trainer = Trainer(stores.folder, self._show, command=train, interval=interval)
+        self.trainer = Trainer(stores.folder, self._show, command=train, interval=interval, library=models.library)
 
     async def order(self, interaction: discord.Interaction, attached: list[discord.Attachment]) -> None:
         """Train a model on attached chat logs, those of the operator's folder, and what members liked."""
@@ -114,6 +106,7 @@ class ModelDesk:
                 models=self._models.folder(guild),
                 common=self._stores.folder,
                 sources=tuple(map(str, sources)),
+                shared=self._stores.server is not None,
             )
             with _on_disk(self._stores.folder):
                 self.trainer.submit(job)
@@ -130,7 +123,7 @@ class ModelDesk:
         """List the models of the server, with a menu to choose one of them."""
         guild = interaction.guild_id
         assert guild is not None
-        view = ModelsView(self._models.folder(guild))
+        view = ModelsView(self._models.library(guild))
         await asyncio.to_thread(view.fill)
         await interaction.response.send_message(view.text, view=view, ephemeral=True)
 
@@ -210,10 +203,10 @@ class CancelView(ui.View):
 class ModelsView(ui.View):
     """All models of a server, and what can be done with one of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, library: Library) -> None:
         """Look at none yet, see `fill`."""
         super().__init__(timeout=840)
-        self._folder = folder
+        self._library = library
         self._chosen: str | None = None
         self._menu: ui.Select[ModelsView] = ui.Select(placeholder="Choose one", row=0)
         self._menu.callback = self._choose  # type: ignore[method-assign]  # as a class of its own would
@@ -222,11 +215,11 @@ class ModelsView(ui.View):
 
     def fill(self) -> None:
         """Look at all models, which takes a moment."""
-        live = _live(self._folder)
-        names = [path.name for path in bundles(self._folder)][::-1][:_SHOWN]
+        live = _live(self._library)
+        names = self._library.names()[::-1][:_SHOWN]
         lines = ["**Models of this server**, the newest first; ▶ answers:"]
         for name in names:
-            lines.append(f"{'▶' if live == name else '•'} `{name}` {_figures(self._folder / name)}")
+            lines.append(f"{'▶' if live == name else '•'} `{name}` {_figures(self._library, name)}")
         lines.append(f"{'•' if live else '▶'} the common one, which all servers begin with")
         self.text = "\n".join(lines)[:2000]
         self._menu.options = [
@@ -245,28 +238,29 @@ class ModelsView(ui.View):
     async def use(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Make it live, which the bot notices at the next message."""
         name = self._one()
-        await asyncio.to_thread(make_live, self._folder, None if name == _SHIPPED else name)
+        await asyncio.to_thread(self._library.make_live, None if name == _SHIPPED else name)
         await self._show_again(interaction)
 
     @ui.button(label="Report", row=1)
     async def report(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Send the page about its training."""
-        path = report_of(self._folder / self._one())
-        if not path.is_file():
+        name = self._one()
+        page = await asyncio.to_thread(self._library.report, name)
+        if page is None:
             raise DeskError("There is no report about it.")
-        file = discord.File(io.BytesIO(await asyncio.to_thread(path.read_bytes)), path.name)
+        file = discord.File(io.BytesIO(page), f"{name}.html")
         await interaction.response.send_message(file=file, ephemeral=True)
 
     @ui.button(label="Delete", style=discord.ButtonStyle.danger, row=1)
     async def delete(self, interaction: discord.Interaction, button: ui.Button["ModelsView"]) -> None:
         """Delete it, unless it is live."""
-        path = self._folder / self._one()
-        if path not in bundles(self._folder):
+        name = self._one()
+        if name not in await asyncio.to_thread(self._library.names):
             raise DeskError("It cannot be deleted.")
         with suppress(ModelFormatError):
-            if live_bundle(self._folder) == path:
+            if await asyncio.to_thread(self._library.live) == name:
                 raise DeskError("It is live: use another one first.")
-        await asyncio.to_thread(remove, path)
+        await asyncio.to_thread(self._library.remove, name)
         self._chosen = None
         await self._show_again(interaction)
 
@@ -353,18 +347,20 @@ def _on_disk(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _live(folder: Path) -> str | None:
+def _live(library: Library) -> str | None:
     """The name of the model of a server's own that answers there; None where the common one does."""
     try:
-        live = live_bundle(folder)
-        return Bundle.open(live).directory.name if live.parent == folder else None
+        live = library.live()
+        if live is not None:
+            library.facts(live)
     except ModelFormatError:  # the bot falls back too
         return None
+    return live
 
 
-def _figures(bundle: Path) -> str:
+def _figures(library: Library, name: str) -> str:
     try:
-        facts = Bundle.open(bundle).facts
+        facts = library.facts(name)
     except ModelVersionError:
         return "(of another version of mine, which I cannot use: train a new one)"
     except ModelFormatError:

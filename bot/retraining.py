@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from model import ChinwagError
-from model.bundle import SCRATCH, bundles, live_bundle, remove
+from model.bundle import SCRATCH
 from model.consent import FILE_NAME as CONSENT
+from model.library import FolderLibrary, Library
 from model.lock import is_locked
 from model.replacing import replace
 
@@ -101,6 +102,7 @@ class Job:
         models: the models folder of the server.
         common: the models folder of the bot.
         sources: files and folders of chat logs, besides what is in the job's own `exports`.
+        shared: whether models and opt-outs are in a database.
     """
 
     folder: Path
@@ -111,6 +113,7 @@ class Job:
     models: Path
     common: Path
     sources: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def exports(self) -> Path:
@@ -145,8 +148,9 @@ class Job:
 def command(job: Job) -> list[str]:
     """What trains: `chinwag-train retrain` of the same installation."""
     sources = [*job.sources, *([str(job.exports)] if any(job.exports.iterdir()) else [])]
-    files = {"--models": job.models, "--progress": job.folder / _PROGRESS, "--consent": job.common / CONSENT}
-    options = [str(each) for pair in files.items() for each in pair]
+    given: dict[str, Path | int] = {"--models": job.models, "--progress": job.folder / _PROGRESS}
+    given |= {"--server": job.guild} if job.shared else {"--consent": job.common / CONSENT}
+    options = [str(each) for pair in given.items() for each in pair]
     return [sys.executable, "-m", "training", "retrain", *sources, *options]
 
 
@@ -165,6 +169,7 @@ class Trainer:
         *,
         command: Command = command,
         interval: float = 3.0,
+        library: Callable[[int], Library] | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -173,9 +178,10 @@ class Trainer:
             on_progress: told of each job how far it is, about every `interval` seconds, and of its end once.
             command: what trains.
             interval: seconds.
+            library: gives the models of a server; by default those in the folder of its jobs.
         """
         self._folder, self._on_progress, self._command, self._interval = models / FOLDER, on_progress, command, interval
-        self._models = models
+        self._models, self._library = models, library
         self._wanted = False
         self._ended: dict[Path, Progress] = {}  # jobs whose end could not be written down
         self._at_work: Path | None = None
@@ -352,10 +358,11 @@ class Trainer:
         over = [each for each in self.jobs() if self._progress(each).over]
         for each in over[:-KEPT_JOBS]:
             shutil.rmtree(each.folder, ignore_errors=True)
-        live = live_bundle(job.models).resolve()
-        old = [each for each in bundles(job.models) if each.resolve() != live]
-        for bundle in old[:-KEPT_MODELS]:
-            remove(bundle)
+        library = FolderLibrary(job.models) if self._library is None else self._library(job.guild)
+        live = library.live()
+        old = [name for name in library.names() if name != live]
+        for name in old[:-KEPT_MODELS]:
+            library.remove(name)
 
 
 def _write(path: Path, facts: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from model.shared_lock import Lock
 _PART = re.compile(r"([0-9]+)(?:-([0-9]+))?/([0-9]+)", re.ASCII)
 _MOST = 100_000  # which is a hundred million servers
 
+IDENTIFIES = 0x43684964  # "ChId": the lock of whose turn it is to begin a session
+
 _NUMBER, _SHARD = 0x4368534E, 0x43685368  # "ChSN", "ChSh": kinds of locks
 _OTHER_NUMBER = (
     "Another process of this bot divides the servers of Discord into another number of shards: give all processes the "

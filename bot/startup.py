@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import discord
@@ -17,17 +18,23 @@ from bot.cog import AnyBot, Chinwag
 from bot.config import JSON, BotConfig
 from bot.live_model import ServerModels
 from bot.metrics import MetricsServer
-from bot.shards import ONE
+from bot.shards import IDENTIFIES, ONE
 from bot.stores import Stores
 from model import ChinwagError
 from model.environment import ConfigError
+from model.library import SharedModels
 from model.lock import LockedError, is_locked, locked
 from model.shared_lock import HeldError, Lock
+
+if TYPE_CHECKING:
+    from model.postgres import PostgresServer
 
 logger = logging.getLogger(__name__)
 
 _BOT = ".bot"
 """In the models folder: the folder that is locked while a bot runs."""
+
+_PAUSE = 5.0  # seconds between two connections of a bot, as Discord wants it
 
 DEVELOPER_PORTAL = "https://discord.com/developers/applications"
 
@@ -49,11 +56,11 @@ def serve(config: BotConfig, token: str) -> None:
             "Processes with a part of the shards share settings and opt-outs in PostgreSQL: set DATABASE_URL, or "
             "leave the part out."
         )
-    with _alone(config):
+    with alone(config):
         _serve(config, token)
 
 
-def _alone(config: BotConfig) -> contextlib.AbstractContextManager[None]:
+def alone(config: BotConfig) -> contextlib.AbstractContextManager[None]:
     """Keep other bots out of a models folder, where it can be written."""
     models, folder = config.models, config.models / _BOT
     with contextlib.suppress(OSError):
@@ -80,11 +87,13 @@ def _serve(config: BotConfig, token: str) -> None:
         lost.append(why)
         signal.raise_signal(signal.SIGTERM)  # from another thread
 
-    cog, shards = make_cog(config, config.shards.locks(), end), config.shards
+    shards, server = config.shards, open_server(config, config.shards.locks(), end)
     if shards == ONE:
-        client = ChinwagClient(cog, tell=tell)
+        client = ChinwagClient(make_cog(config, server), tell=tell)
     else:
-        client = ShardedClient(cog, tell=tell, shard_count=shards.total, shard_ids=shards.ids)
+        turns = None if server is None else partial(server.take_turns, IDENTIFIES, _PAUSE)
+        options: dict[str, Any] = {"shard_count": shards.total, "shard_ids": shards.ids}
+        client = ShardedClient(make_cog(config, server), tell=tell, take_turns=turns, **options)
     with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
         asyncio.run(_connect(client, token, config))
     if lost:
@@ -96,15 +105,31 @@ def do_without_voice() -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
 
 
-def make_cog(
+def open_server(
     config: BotConfig, locks: Sequence[Lock] = (), on_loss: Callable[[str], None] = lambda why: None
-) -> Callable[[AnyBot], Chinwag]:
+) -> "PostgresServer | None":
+    """The server with the database, from now on told of what other processes change; None for files.
+
+    Args:
+        config: the settings.
+        locks: what no other process of the bot may have.
+        on_loss: told, from another thread, why one of them is lost.
+
+    Raises:
+        ChinwagError: it cannot be used, or another process has a lock.
+    """
+    server = config.server()
+    if server is not None:
+        server.listen(locks, on_loss=on_loss)
+    return server
+
+
+def make_cog(config: BotConfig, server: "PostgresServer | None" = None) -> Callable[[AnyBot], Chinwag]:
     """Load all that is needed to answer.
 
     Args:
         config: the settings.
-        locks: what no other process of the bot may have, where it has several.
-        on_loss: told, from another thread, why one of them is lost.
+        server: with the database; None for files.
 
     Returns:
         What makes the cog of a bot.
@@ -112,10 +137,9 @@ def make_cog(
     Raises:
         ChinwagError: there is no readable model, or another file cannot be used.
     """
-    server = config.server()
-    if server is not None:
-        server.listen(locks, on_loss=on_loss)
-    replies, models, stores = config.replies(), ServerModels(config.models), Stores.open(config.models, server)
+    shared = None if server is None else SharedModels(server)
+    replies, models = config.replies(), ServerModels(config.models, shared=shared)
+    stores = Stores.open(config.models, server)
     return partial(Chinwag, models=models, stores=stores, exports=config.exports, replies=replies)
 
 

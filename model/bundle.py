@@ -111,15 +111,7 @@ class Bundle:
             ModelVersionError: it is of another version.
         """
         try:
-            head = json.loads(_plain(directory / HEAD).read_text(encoding="utf-8"))
-            version = head["format"]
-            if version != FORMAT:
-                age, remedy = ("an older", _REMEDY) if version < FORMAT else ("a newer", f"update Chinwag, {_REMEDY}")
-                raise ModelVersionError(
-                    f"The model in {directory} was made by {age} Chinwag (it has format {version}, not {FORMAT}): "
-                    f"{remedy}."
-                )
-            facts, files = BundleFacts(**head["facts"]), head["files"]
+            facts, files = parse_head(_plain(directory / HEAD).read_text(encoding="utf-8"), str(directory))
             for name in _files(directory) if training else FILES:
                 if _fingerprint(_plain(directory / name)) != files[name]:
                     raise ModelFormatError(f"The model file {directory / name} is damaged: {_REMEDY}.")
@@ -128,6 +120,30 @@ class Bundle:
         except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise ModelFormatError(f"The model in {directory} is damaged ({HEAD}: {error}): {_REMEDY}.") from error
         return cls(directory, facts)
+
+
+def parse_head(head: str, place: str) -> tuple[BundleFacts, dict[str, Any]]:
+    """Read the head of a bundle.
+
+    Args:
+        head: the content of `HEAD`.
+        place: where the bundle is, for the user.
+
+    Returns:
+        What it says of itself, and size and hash of each file.
+
+    Raises:
+        ModelVersionError: it is of another version.
+        ValueError, TypeError, KeyError: it is damaged.
+    """
+    read = json.loads(head)
+    version = read["format"]
+    if version != FORMAT:
+        age, remedy = ("an older", _REMEDY) if version < FORMAT else ("a newer", f"update Chinwag, {_REMEDY}")
+        raise ModelVersionError(
+            f"The model in {place} was made by {age} Chinwag (it has format {version}, not {FORMAT}): {remedy}."
+        )
+    return BundleFacts(**read["facts"]), read["files"]
 
 
 def live_bundle(models: Path) -> Path:
@@ -247,6 +263,30 @@ def keep(staged: Path, facts: BundleFacts) -> Path:
     return target
 
 
+def adopt(staged: Path, name: str, *, training: bool = False) -> None:
+    """Make a staged directory that was a bundle elsewhere, head and all, the live one of its models folder.
+
+    Args:
+        staged: the directory.
+        name: of the bundle.
+        training: as for `Bundle.open`.
+
+    Raises:
+        ModelFormatError: it is damaged, or cannot be written; the bundle that was live still is.
+    """
+    Bundle.open(staged, training=training)
+    models = staged.parent.parent
+    if not _is_name(name):
+        raise ModelFormatError(f"{name!r} is no name of a model: {_REMEDY}.")
+    with writing(models):
+        _settle(staged)
+        staged.chmod(0o755)
+        shutil.rmtree(models / name, ignore_errors=True)  # one that was damaged, or without its weights for training
+        staged.rename(models / name)
+        _sync(models)  # before `current` names it
+        _point(models / CURRENT, name)
+
+
 @contextmanager
 def writing(models: Path) -> Iterator[None]:
     """Turn what keeps files of a model from being written into one sentence.
@@ -270,6 +310,11 @@ def seal(directory: Path, facts: BundleFacts) -> None:
         "files": {name: _fingerprint(directory / name) for name in _files(directory)},
     }
     (directory / HEAD).write_text(json.dumps(head, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _settle(directory)
+
+
+def _settle(directory: Path) -> None:
+    """See that finished files are on disk, and can be read by whoever runs the bot."""
     for path in directory.iterdir():
         path.chmod(0o644)
         _sync(path)

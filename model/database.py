@@ -33,6 +33,8 @@ with _hidden("psycopg"):  # 10 MiB, which peewee takes where it can; the connect
 Row = tuple[Any, ...]
 Table = peewee.Table
 """What statements are about."""
+fn = peewee.fn
+"""Functions of the database."""
 
 SQLITE, POSTGRESQL = peewee.SqliteDatabase(None), peewee.PostgresqlDatabase(None)
 """How SQL is spelled."""

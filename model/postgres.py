@@ -108,9 +108,9 @@ class PostgresServer:
         self._listener = listener
 
     @property
-    def listens(self) -> bool:
-        """Whether it hears of changes now."""
-        return self._listener is not None and self._listener.generation is not None
+    def is_deaf(self) -> bool:
+        """Whether it should hear of changes, and does not."""
+        return self._listener is not None and self._listener.generation is None
 
     def state(self, application: int) -> tuple[int, ...] | None:
         """What changes whenever the tables of a schema do; None while nothing is heard of it."""
@@ -122,6 +122,51 @@ class PostgresServer:
             self._listener.close()
         with self._turn:
             self._drop()
+
+    def apart(self) -> "PostgresServer":
+        """The same with a connection of its own, for what takes a while."""
+        return PostgresServer(self._url)
+
+    @contextmanager
+    def alone(self, kind: int, on_wait: Callable[[], object]) -> Iterator[None]:
+        """Be the only process that does something, when others that do it have come to their end.
+
+        Args:
+            kind: of what is done; a number of 31 bits.
+            on_wait: called if others have to be waited for.
+
+        Raises:
+            ServerError: the server cannot be reached.
+        """
+        connection = self._alone(kind, on_wait)
+        try:
+            yield
+        finally:
+            connection.close()
+
+    def take_turns(self, kind: int, seconds: float) -> None:
+        """Wait until no process has done something for a while.
+
+        Args:
+            kind: of what is to be done now; a number of 31 bits.
+            seconds: how long others have to wait from now on.
+
+        Raises:
+            ServerError: the server cannot be reached.
+        """
+        timer = threading.Timer(seconds, self._alone(kind, lambda: None).close)
+        timer.daemon = True
+        timer.start()
+
+    def _alone(self, kind: int, on_wait: Callable[[], object]) -> Connection:
+        """A connection with a lock, whose end, however it comes, lets others begin."""
+        with self.explained(ServerError, f"is set as {DATABASE_URL}", "used"):
+            connection = self.connect()
+            if not _first(connection, "SELECT pg_try_advisory_lock(%s, 0)", kind):
+                on_wait()
+                connection.execute("SET statement_timeout = 0")
+                connection.execute("SELECT pg_advisory_lock(%s, 0)", (kind,))
+        return connection
 
     def connect(self) -> Connection:
         """A new connection, which commits each statement that is in no transaction."""

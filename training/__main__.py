@@ -27,6 +27,7 @@ from training.loading import load_tensorflow
 
 if TYPE_CHECKING:
     from model.blocklist import Blocklist
+    from model.library import SharedLibrary
     from model.tokenizer import Tokens
     from training.canaries import Exposure
     from training.checkpoint import Place
@@ -107,6 +108,16 @@ ProgressFile = Annotated[
 ConsentFile = Annotated[
     Path | None,
     typer.Option("--consent", metavar="FILE", help="Who opted out; else the models folder says.", show_default=False),
+]
+ServerOption = Annotated[
+    int | None,
+    typer.Option(
+        "--server",
+        metavar="ID",
+        min=1,
+        help="The Discord server whose model it is, where DATABASE_URL is set; else all have it.",
+        show_default=False,
+    ),
 ]
 DEFAULT_MODELS = Path("models")
 _CHECKPOINT = "checkpoint"
@@ -230,6 +241,7 @@ def retrain(
     verbatim: Verbatim = False,
     progress: ProgressFile = None,
     consent: ConsentFile = None,
+    server: ServerOption = None,
     ray: RayOption = None,
     checkpoints: Checkpoints = None,
 ) -> None:
@@ -242,7 +254,7 @@ def retrain(
     with _plain_failures():
         from training.progress import told
 
-        with told(progress), _scratch(models) as scratch:
+        with told(progress), _shared_models(server, models) as shared, _scratch(models) as scratch:
             start = _start(preset, from_, models)
             config = start.config(seed=seed, epochs=epochs, time_limit=seconds, learning_rate=learning_rate)
             filters = _filters(channel, not_channel, language, blocklist, verbatim)
@@ -255,7 +267,7 @@ def retrain(
             )
             crew = _crew(ray, workers, data or scratch / "data")
             place = _place(checkpoints) or scratch / _CHECKPOINT
-            _train(preparation.dataset, models, start, config, place, data, crew=crew, force=force)
+            _train(*(preparation.dataset, models, start, config, place, data), crew=crew, force=force, shared=shared)
 
 
 @app.command()
@@ -318,6 +330,24 @@ def train(
                 folder = stack.enter_context(_scratch(data, _CHECKPOINT))
             place, crew = _place(checkpoints) or folder, _crew(ray, workers, data)
             _train(dataset, models, start, config, place, data, crew=crew, force=force)
+
+
+@app.command()
+def publish(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The folder of a model.", show_default=False)],
+    server: ServerOption = None,
+) -> None:
+    """Put a model into the database of DATABASE_URL, and have all processes of the bot answer with it."""
+    with _plain_failures():
+        from model.environment import server_of_environment
+
+        with server_of_environment() or contextlib.nullcontext() as database:
+            if database is None:
+                raise typer.BadParameter("DATABASE_URL is not set; to publish in a folder there is `retrain`")
+            from model.library import COMMON, SharedModels
+
+            name = SharedModels(database).of(server or COMMON).add(bundle, live=True)
+    typer.echo(f"Published {name} in the database.")
 
 
 @app.command()
@@ -678,8 +708,12 @@ def _train(
     *,
     crew: "Crew | None" = None,
     force: bool,
+    shared: "SharedLibrary | None" = None,
 ) -> "Retraining":
-    """Train, publish and tell. `data` is the dataset's folder, if it stays."""
+    """Train, publish and tell.
+
+    `data` is the dataset's folder, if it stays; `shared` takes the new bundle where processes share models.
+    """
     from tqdm import tqdm
 
     load_tensorflow()
@@ -726,7 +760,8 @@ def _train(
     if result.page:
         typer.echo(f"Report: {result.page}")
     figures = {"bits_per_byte": result.figures.bits_per_byte, "replies": result.figures.replies, "rival": result.rival}
-    tell(state="done", published=result.published, bundle=result.bundle.name, rejection=result.rejection, **figures)
+    name = result.bundle.name if shared is None else shared.add(result.bundle, live=result.published)
+    tell(state="done", published=result.published, bundle=name, rejection=result.rejection, **figures)
     if not result.published:
         typer.echo(
             f"Not published. {result.rejection} It is {result.bundle}, to point {models / CURRENT} at if you want it "
@@ -734,8 +769,27 @@ def _train(
             err=True,
         )
         raise typer.Exit(1)
-    typer.echo(f"Published {result.bundle}")
+    typer.echo(f"Published {result.bundle}" if shared is None else f"Published {name} in the database.")
     return result
+
+
+@contextlib.contextmanager
+def _shared_models(server: int | None, models: Path) -> "Iterator[SharedLibrary | None]":
+    """The models in the database, if one is set, while nobody else trains; what answers now is in the folder then."""
+    from model.environment import server_of_environment
+
+    with server_of_environment() or contextlib.nullcontext() as database:
+        if database is None:
+            if server is not None:
+                raise typer.BadParameter("--server is for models in a database: set DATABASE_URL, or name --models")
+            yield None
+            return
+        from model.library import COMMON, TRAINS, SharedModels
+
+        with database.alone(TRAINS, lambda: typer.echo("Another training is at work: this one waits.", err=True)):
+            shared = SharedModels(database)
+            shared.bring(server or COMMON, models, training=True)
+            yield shared.of(server or COMMON)
 
 
 def _exposures(directory: Path, dataset: "Dataset", file: Path, seed: int) -> "list[Exposure]":

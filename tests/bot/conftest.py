@@ -18,6 +18,7 @@ from bot.guild_settings import GuildSettingsStore
 from bot.live_model import ReplyModel
 from bot.stores import Stores
 from model.consent import Consent
+from model.library import FolderLibrary
 from tests.bot.scripted_model import ScriptedModel
 from tests.conftest import POSTGRESQL, SQLITE
 from tests.discord_server import DiscordServer
@@ -68,6 +69,9 @@ class Alone:
 
     def folder(self, server: int) -> Path:
         return self._folder / "guilds" / str(server)
+
+    def library(self, server: int) -> FolderLibrary:
+        return FolderLibrary(self.folder(server))
 
 
 MakeCog = Callable[..., Callable[[AnyBot], Chinwag]]

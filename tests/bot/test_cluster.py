@@ -11,30 +11,33 @@ import pytest
 
 from bot.cog import FAILURE
 from bot.guild_settings import GuildSettingsStore
+from model.bundle import PRETRAINED
 from model.environment import connect
+from model.library import COMMON, SharedModels
 from tests.discord_server import DiscordServer, Payload
 from tests.postgres_server import PostgresProcess
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0  # seconds, on a busy machine; how long it takes is measured elsewhere
 
-# The program itself, but for models that say their names and what they have read.
+# The program itself, but for models that say their names and what they have read of people.
 PROGRAM = """
 import sys, types
+from model.dialogue import ME
 from model.reply import Reply
 from tests.bot.scripted_model import ScriptedModel
 
 class Named(ScriptedModel):
     def replies(self, questions):
         super().replies(questions)
-        return [Reply(" / ".join([self.answer, *(turn.text for turn in each.turns)]), ()) for each in questions]
+        said = [[turn.text for turn in each.turns if turn.speaker != ME] for each in questions]
+        return [Reply(" / ".join([self.answer, *texts]), ()) for texts in said]
 
 sys.modules["model.chatbot"] = types.SimpleNamespace(ChatBot=types.SimpleNamespace(load=lambda path: Named(path.name)))
-import bot.cog
+import bot.client, bot.cog
 bot.cog.USER_LIMIT = bot.cog.CHANNEL_LIMIT = (10_000, 1.0)
-import discord
 async def at_once(self, shard, *, initial=False): pass
-discord.Client.before_identify_hook = at_once
+bot.client.ShardedClient.before_identify_hook = at_once
 from bot.__main__ import main
 main()
 """
@@ -79,8 +82,10 @@ class Place:
         self.server, self.member = server, server.user(f"member of {shard}")
         self.guild, self.channel = server.add_guild(shard, 2)
 
-    async def ask(self) -> str:
-        """Mention the bot; what it replies."""
+    async def ask(self, *, after: tuple[Payload, str] | None = None) -> str:
+        """Mention the bot, after somebody has said something; what it replies."""
+        if after is not None:
+            await self.server.say(*after, channel=self.channel)
         asked = await self.server.say(self.member, f"{self.server.mention} hello", channel=self.channel)
         await self.server.until(lambda: self.replies_to(asked), patience=PATIENCE)
         (reply,) = self.replies_to(asked)
@@ -93,10 +98,10 @@ class Place:
         ]
         return [str(each["content"]) for each in replies]
 
-    async def until(self, enough: Callable[[str], bool]) -> None:
+    async def until(self, enough: Callable[[str], bool], *, after: tuple[Payload, str] | None = None) -> None:
         """Ask until the reply is as it should be."""
         async with asyncio.timeout(PATIENCE):
-            while not enough(await self.ask()):  # each answer takes a moment
+            while not enough(await self.ask(after=after)):  # each answer takes a moment
                 pass
 
     async def command(self, member: Payload, *path: str) -> str:
@@ -123,6 +128,11 @@ async def ready(*processes: asyncio.subprocess.Process) -> AsyncIterator[None]:
     yield
 
 
+def says(name: str) -> Callable[[str], bool]:
+    """Whether a reply is of a model."""
+    return lambda said: said.split(" / ")[0] == name
+
+
 async def refusal(started: AbstractAsyncContextManager[asyncio.subprocess.Process], folder: Path) -> str:
     """The one sentence with which a process ends that may not begin."""
     async with started as process:
@@ -140,13 +150,12 @@ async def test_what_is_told_one_process_all_obey(
     talker = server.user("somebody who talks")
     async with start("0/2") as first, start("1/2") as second, ready(first, second):
         assert (await mine.ask()).startswith("pretrained / ")
-        await server.say(talker, secret, channel=other.channel)
-        assert secret in await other.ask()
+        assert secret in await other.ask(after=(talker, secret))
         assert "Done" in await mine.command(talker, "chinwag", "optout")
-        await other.until(lambda said: secret not in said)
+        await other.until(lambda said: secret not in said, after=(talker, secret))
         with connect(postgres.url) as elsewhere:
             GuildSettingsStore(elsewhere).change(int(other.guild), turns=1)
-        await other.until(lambda said: said.count(" / ") == 1)
+        await other.until(lambda said: said.count(" / ") == 1, after=(other.member, "anything"))
 
 
 async def test_overlapping_parts_are_refused_and_free_again_after_a_kill(
@@ -187,3 +196,24 @@ async def test_a_database_that_cannot_be_reached_at_the_start_is_one_sentence(st
     said = await refusal(start("0/2", DATABASE_URL="postgresql://bot:secret@127.0.0.1:1/chinwag"), tmp_path)
     assert "PostgreSQL's database chinwag on 127.0.0.1, which is set as DATABASE_URL, cannot be reached" in said
     assert "secret" not in said
+
+
+async def test_a_model_that_is_published_answers_everywhere_and_nobody_is_missed(
+    start: Start, postgres: PostgresProcess, places: tuple[Place, Place], tmp_path: Path
+) -> None:
+    async with start("0/2") as first, start("1/2") as second, ready(first, second):
+        with connect(postgres.url) as elsewhere:
+            models = SharedModels(elsewhere)
+            names = [await asyncio.to_thread(models.add, COMMON, PRETRAINED, live=True)]
+            for place in places:
+                await place.until(says(names[0]))
+            publishing = asyncio.create_task(asyncio.to_thread(models.add, COMMON, PRETRAINED, live=True))
+            said = [await place.ask() for _ in range(5) for place in places]  # each is answered, by one or the other
+            names.append(await publishing)
+            assert {text.split(" / ")[0] for text in said} <= set(names)
+            for place in places:
+                await place.until(says(names[1]))
+            await asyncio.to_thread(models.of(COMMON).make_live, None)
+            own = await asyncio.to_thread(models.add, int(places[1].guild), PRETRAINED, live=True)
+            await places[0].until(says("pretrained"))
+            await places[1].until(says(own))

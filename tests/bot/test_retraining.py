@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -293,3 +294,6 @@ def test_the_command_names_all_that_the_process_needs(tmp_path: Path) -> None:
         "--consent": str(tmp_path / "consent.sqlite"),
     }
     assert str(job.exports) in command(job)
+    shared = command(replace(job, shared=True))  # where a database has models and opt-outs
+    assert shared[-2:] == ["--server", "1"]
+    assert "--consent" not in shared

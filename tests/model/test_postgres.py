@@ -98,7 +98,7 @@ def test_a_server_that_is_gone_is_told_and_used_again_when_it_is_back(
     consent.opt_out("1")
     postgres.stop()
     try:
-        until(lambda: not database.listens)
+        until(lambda: database.is_deaf)
         for use in (consent.excluded, lambda: consent.opt_out("2"), consent.database.mend):
             with pytest.raises(ConsentError, match=r"on 127.0.0.1, which says who opted out, cannot be reached"):
                 use()
@@ -106,7 +106,7 @@ def test_a_server_that_is_gone_is_told_and_used_again_when_it_is_back(
             connect(postgres.url).listen()
     finally:
         postgres.start()
-    until(lambda: database.listens)
+    until(lambda: not database.is_deaf)
     until(lambda: database._failed is None or time.monotonic() > database._failed[0])
     assert consent.excluded() == {"1"}
     consent.opt_out("2")
@@ -251,3 +251,12 @@ class TestLocks:
             until(lambda: lost)
         assert lost == ["somebody has it"]
         server.close()
+
+
+def test_turns_are_taken_with_a_pause_between_them(postgres: PostgresProcess) -> None:
+    begin, order = time.monotonic(), list[float]()
+    for _ in range(3):
+        connect(postgres.url).take_turns(7, 0.1)
+        order.append(time.monotonic() - begin)
+    assert order[1] >= 0.1
+    assert order[2] >= 0.2

@@ -17,8 +17,11 @@ from model import bundle
 from model.bundle import TRAINING, Bundle, live_bundle
 from model.consent import FILE_NAME as CONSENT
 from model.consent import Consent
+from model.library import COMMON, SharedModels
 from model.lock import is_locked, locked
+from model.postgres import PostgresServer
 from tests.model.tiny_network import publish_bundle
+from tests.postgres_server import PostgresProcess
 from tests.training.conftest import discord, write_corpus, write_discord
 from training import canaries as planting
 from training import progress
@@ -115,6 +118,32 @@ def test_who_opted_out_may_be_noted_elsewhere(small: Path, tmp_path: Path) -> No
     result = call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--consent", consent)
     assert "consent.sqlite, which says who opted out, is damaged" in refused(result)
     assert call("retrain", small, "--models", tmp_path / "m", "--preset", "classic", "--epochs", "1").exit_code == 0
+
+
+def test_where_a_database_is_set_opt_outs_come_from_it_and_models_go_there(
+    small: Path, tmp_path: Path, database: PostgresServer, postgres: PostgresProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", postgres.url)
+    models, options = SharedModels(database), ["--preset", "classic", "--epochs", "1"]
+    Consent(database).opt_out("*")
+    result = call("retrain", small, "--models", tmp_path / "m", "--server", "7", *options)
+    assert "was lost on" in refused(result)
+    Consent(database).opt_in("*")
+    result = call("retrain", small, "--models", tmp_path / "m", "--server", "7", *options)
+    assert result.exit_code == 0, result.output
+    (name,) = models.of(7).names()
+    assert f"Published {name} in the database." in result.stdout
+    assert (models.of(7).live(), models.of(COMMON).live()) == (name, None)
+    again = call("publish", tmp_path / "m" / name)
+    assert (again.exit_code, again.stdout) == (0, f"Published {name} in the database.\n")
+    assert SharedModels(database).of(COMMON).live() == name
+
+
+def test_a_server_is_named_for_a_database_only(small: Path, tmp_path: Path) -> None:
+    for arguments in (("retrain", small, "--models", tmp_path / "m", "--server", "7"), ("publish", tmp_path)):
+        result = call(*arguments)
+        assert result.exit_code == 2
+        assert "DATABASE_URL" in result.stderr
 
 
 def test_retrain_shows_counts_progress_and_figures(small: Path, tmp_path: Path) -> None:
