@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ class Session:
         event = {"op": 0, "t": name, "s": len(self.events) + 1, "d": data}
         self.events.append(event)
         if self.socket is not None and not self.socket.closed:
-            await self.socket.send_json(event)
+            with suppress(ConnectionError):  # the bot is just being killed
+                await self.socket.send_json(event)
 
 
 class Gateway:
