@@ -136,7 +136,7 @@ class Feedback:
         for message, turns, reply in rows:
             exchange = Exchange(message, guild, [Turn(*turn) for turn in json.loads(turns)], reply)
             unheard = {*excluded, *(turn.speaker for turn in exchange.turns)}
-            heard = [(member, value) for member, value in votes[message] if str(member) not in unheard]
+            heard = [(member, value) for member, value in votes.get(message, ()) if str(member) not in unheard]
             likes.update(member for member, value in heard if value > 0)
             balance = sum(value for member, value in heard if value < 0 or likes[member] <= MAX_LIKES)
             if balance > 0 and not _must_not_be_learned(exchange, excluded, blocklist):

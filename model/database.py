@@ -107,6 +107,8 @@ class Database(Protocol):
     def transaction(self, *, write: bool) -> AbstractContextManager[Transaction]:
         """One transaction, durable when the block ends. Those that write come one after the other.
 
+        On a server, each statement of one that reads sees what is there at its time.
+
         Args:
             write: whether something will be changed.
 

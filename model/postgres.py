@@ -211,20 +211,22 @@ class PostgresServer:
             self.explained(schema.error, schema.holds, "written" if write else "read", timeout),
             self._taken(timeout),
         ):
+            if not write:  # PostgreSQL looks at each statement on its own, and who only looks may look twice
+                self._anew(lambda connection: self._bring_up_to_date(connection, schema))
+                yield Transaction(self._look, POSTGRESQL)
+                return
             connection = self._begun(schema)
             try:
-                if write:
-                    connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{round(1000 * timeout)}ms",))
-                    connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (schema.application,))
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{round(1000 * timeout)}ms",))
+                connection.execute("SELECT pg_advisory_xact_lock(%s, 0)", (schema.application,))
                 yield Transaction(connection.execute, POSTGRESQL)
-                if write:
-                    connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(schema.application)))
+                connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(schema.application)))
                 connection.execute("COMMIT")
             except BaseException:
                 with suppress(psycopg.Error):
                     connection.execute("ROLLBACK")
                 raise
-        if write and self._listener is not None:
+        if self._listener is not None:
             self._listener.changed(schema.application)  # it hears of its own changes too, but later
 
     @contextmanager
@@ -287,6 +289,9 @@ class PostgresServer:
             connection.execute("BEGIN")
         return connection
 
+    def _look(self, statement: str, values: Sequence[Any]) -> Any:
+        return self._anew(lambda connection: connection.execute(statement.encode(), values))
+
     def _anew(self, use: Callable[[Connection], Any]) -> Any:
         """Do what may be done twice, on a new connection if the one that there is was lost since it was used last."""
         connection = self._connected()
@@ -330,6 +335,8 @@ class PostgresServer:
 
     def _bring_up_to_date(self, connection: Connection, schema: Schema) -> None:
         """Make the tables, or bring them to the version of this program, whoever else is about to."""
+        if schema.application in self._up_to_date:
+            return
         if self._version(connection, schema) < len(schema.steps):
             with connection.transaction():
                 connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _MAKING)

@@ -162,8 +162,8 @@ class Bot:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def was_down(self, at: float) -> bool:
-        """Whether it was dead or not ready at a time."""
-        return any(begin <= at <= end for begin, end in self.down)
+        """Whether it was dead or not ready at a time, or was killed before it could answer what was asked then."""
+        return any(begin - PATIENCE <= at <= end for begin, end in self.down)
 
 
 class Soak:
@@ -311,9 +311,13 @@ class Soak:
             print(f"{f'{bot.first}-{bot.last}':>10}{self._row(bot, mine)}{figures}")
         for bot in self._bots:
             for begin, end in bot.down:
-                lost = sum(begin <= at <= end for at, owner in self.asked.values() if owner is bot)
+                left = [at for id, (at, owner) in self.asked.items() if owner is bot and id not in self.replies]
+                lost, late = sum(begin <= at <= end for at in left), sum(at < begin for at in left)
                 part, pause = f"{bot.first}-{bot.last}", end - begin
-                print(f"{part} was killed and ready again {pause:.1f} s later: {lost} mentions meanwhile")
+                print(
+                    f"{part} was killed and ready again {pause:.1f} s later: "
+                    f"of the mentions {late} were being answered, {lost} were made meanwhile"
+                )
         for what, waits in self.obeyed.items():
             counted = Counter(f"{wait:g} s" if wait < math.inf else "later" for wait in waits)
             print(
