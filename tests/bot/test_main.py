@@ -393,8 +393,15 @@ def test_a_setting_that_cannot_be_is_one_sentence(run: Run, command: str) -> Non
     assert len(result.stderr.splitlines()) == 1
 
 
-async def test_help_does_without_discord(folder: Path) -> None:
-    program = "import sys, bot.__main__; print(sorted({'discord', 'numpy', 'onnxruntime'} & set(sys.modules)))"
+@pytest.mark.parametrize(
+    ("imported", "without"),
+    [
+        ("bot.__main__", {"discord", "numpy", "onnxruntime"}),  # --help
+        ("bot.startup, bot.doctor, model.chatbot", {"psycopg"}),  # where no database is set, though it is installed
+    ],
+)
+async def test_what_is_not_needed_is_not_imported(folder: Path, imported: str, without: set[str]) -> None:
+    program = f"import sys, {imported}; print(sorted({without} & set(sys.modules)))"
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program), env=environ, stdout=asyncio.subprocess.PIPE
