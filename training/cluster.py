@@ -203,7 +203,8 @@ def _why_not_joined(address: str, error: Exception) -> str:
         return f"Ray cannot be started on this machine ({last_line(error)}): work without --ray."
     return (
         f"There is no Ray to join at {address} ({last_line(error)}): start one with `ray start --head` on one "
-        "machine, and join it on this and each other one with `ray start --address HOST:PORT`."
+        "machine, and join it on this and each other one with `ray start --address HOST:PORT`; or, if it wants its "
+        "token, set RAY_AUTH_MODE=token."
     )
 
 
