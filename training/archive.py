@@ -87,8 +87,8 @@ WHERE (channel, time, place, id) >= (?, ?, ?, ?) AND (channel, time, place, id) 
 ORDER BY channel, time, place, id
 """
 _BEFORE = f"""
-SELECT {_COLUMNS} FROM messages WHERE channel = ?1 AND (time, place, id) < (?2, ?3, ?4) {{unless}}
-ORDER BY time DESC, place DESC, id DESC LIMIT ?5
+SELECT {_COLUMNS} FROM messages WHERE channel = ? AND (time, place, id) < (?, ?, ?) {{unless}}
+ORDER BY time DESC, place DESC, id DESC LIMIT ?
 """
 _UNLESS_DUPLICATE = """AND NOT EXISTS (
     SELECT 1 FROM duplicates AS copy WHERE copy.channel = messages.channel AND copy.time = messages.time

@@ -139,9 +139,9 @@ class TestTheReadme:
         assert service["WorkingDirectory"] == f"/var/lib/{service['StateDirectory']}"
 
     def test_names_commands_that_there_are(self) -> None:
-        names = {each.callback.__name__ for each in app.registered_commands if each.callback}
+        names = {each.name or each.callback.__name__ for each in app.registered_commands if each.callback}
         assert unit()["Service"]["ExecStart"].split()[1] in names
-        assert set(re.findall(r"`(?:\.venv/bin/)?chinwag (\w+)[^`]*`", README)) <= names
+        assert set(re.findall(r"`(?:\.venv/bin/)?chinwag ([\w-]+)[^`]*`", README)) <= names
 
     def test_has_a_compose_file_for_this_image(self) -> None:
         compose = block("yaml")
