@@ -23,7 +23,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +30,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 
-from tests.benchmarks.prepare import write_export  # noqa: E402
+from tests.benchmarks.prepare import family, write_export  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PROCESSORS = 16  # of a machine, where many are computed
@@ -83,16 +82,6 @@ class Run:
         if any(name in Path(f"/proc/{pid}/cmdline").read_bytes() for name in WORKERS):
             resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
             self.memory = max(self.memory, resident)
-
-
-def family(pid: int) -> Iterator[int]:
-    todo = [pid]
-    while todo:
-        pid = todo.pop()
-        yield pid
-        with contextlib.suppress(OSError):
-            for thread in Path(f"/proc/{pid}/task").iterdir():
-                todo += map(int, (thread / "children").read_text().split())
 
 
 def compare_preparing(folder: Path, size: float, rounds: int) -> None:

@@ -140,22 +140,24 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._over.wait(0.1):
-            sizes = [size for pid in self._family() if (size := _resident(pid))]
+            sizes = [size for pid in family(self._pid) if (size := _resident(pid))]
             self.together = max(self.together, sum(sizes))
             self.alone = max(self.alone, *sizes, 0)
-
-    def _family(self) -> Iterator[int]:
-        todo = [self._pid]
-        while todo:
-            pid = todo.pop()
-            yield pid
-            with contextlib.suppress(OSError):
-                for thread in Path(f"/proc/{pid}/task").iterdir():
-                    todo += map(int, (thread / "children").read_text().split())
 
     def stop(self) -> None:
         self._over.set()
         self._thread.join()
+
+
+def family(pid: int) -> Iterator[int]:
+    """A process, and all that it and they have started."""
+    todo = [pid]
+    while todo:
+        pid = todo.pop()
+        yield pid
+        with contextlib.suppress(OSError):
+            for thread in Path(f"/proc/{pid}/task").iterdir():
+                todo += map(int, (thread / "children").read_text().split())
 
 
 def _resident(pid: int) -> int:
