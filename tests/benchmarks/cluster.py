@@ -176,6 +176,8 @@ def rate_of(data: Path, steps: int, *options: str, count: int = 1) -> float:
         piped = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
         processes = [subprocess.Popen(command, env=each, **piped) for each in environments]  # type: ignore[call-overload]
         printed = [process.communicate()[0] for process in processes]
+        if processes[0].returncode:
+            raise SystemExit("A training gave no rate: it was evaluated less than twice, name more --steps.")
         return float(printed[0].splitlines()[-1])
 
 
